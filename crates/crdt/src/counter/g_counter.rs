@@ -1,0 +1,109 @@
+//! A counter that only grows, until it is reset.
+
+use alloc::vec::Vec;
+
+use super::slot::G_FORM;
+use super::{Slot, Slots};
+use crate::codec::{Encode, Reader};
+use crate::dot::Dot;
+use crate::error::{CounterError, DecodeError};
+use crate::lattice::{Covers, Crdt};
+use crate::replica_id::{Actor, ReplicaId};
+use crate::value::Pieces;
+use crate::version_vector::VersionVector;
+
+/// A counter that only grows; all concurrent increments count.
+///
+/// As [`PnCounter`](crate::PnCounter), with slots whose `n` is 0. A reset takes back exactly what it saw.
+///
+/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of convergent and commutative replicated
+/// data types", 2011, section 3.1.2.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GCounter<A = ReplicaId>(Slots<A>);
+
+impl<A> GCounter<A> {
+    /// Returns the counter that nobody has written.
+    pub const fn new() -> Self {
+        Self(Slots::new())
+    }
+}
+
+impl<A: Actor> GCounter<A> {
+    /// Adds `amount` under `dot`; returns the delta, as [`PnCounter::increment`](crate::PnCounter::increment) does.
+    ///
+    /// # Errors
+    ///
+    /// `Negative` for an amount below 0; `Overflow` when what the actor has added would exceed 64 bits. Nothing is
+    /// changed, and the dot is not taken.
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn increment(&mut self, dot: Dot<A>, amount: i64) -> Result<Self, CounterError> {
+        if amount < 0 {
+            return Err(CounterError::Negative { amount });
+        }
+        self.0.increment(dot, amount).map(Self)
+    }
+
+    /// Takes back all that is counted here, under `dot`; returns the delta: every slot, and the whole list.
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn reset(&mut self, dot: Dot<A>) -> Self {
+        Self(self.0.reset(dot))
+    }
+
+    /// Returns the value, never negative: 0 when nothing is counted. O(actors).
+    pub fn value(&self) -> i128 {
+        self.0.value()
+    }
+
+    /// Returns each actor with its slot, in ascending order of the actors.
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = (A, &Slot)> {
+        self.0.slots()
+    }
+
+    /// Returns the slot of `actor`. O(log actors).
+    pub fn slot(&self, actor: A) -> Option<&Slot> {
+        self.0.slot(actor)
+    }
+}
+
+impl<A> Default for GCounter<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Actor> Crdt<A> for GCounter<A> {
+    fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
+        self.0.merge_unless(&other.0, covered);
+    }
+
+    fn context(&self) -> &VersionVector<A> {
+        self.0.context()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contents(&self, visit: &mut impl FnMut(&[u8]))
+    where
+        A: Encode,
+    {
+        self.0.contents(visit);
+    }
+}
+
+impl<A: Actor> Pieces<A> for GCounter<A> {
+    fn encode_pieces(&self, out: &mut Vec<u8>) {
+        self.0.encode_pieces(out);
+    }
+
+    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Slots::decode_pieces(context, G_FORM, input).map(Self)
+    }
+}

@@ -1,0 +1,120 @@
+//! A counter that goes up and down.
+
+use alloc::vec::Vec;
+
+use super::slot::PN_FORM;
+use super::{Slot, Slots};
+use crate::codec::{Encode, Reader};
+use crate::dot::Dot;
+use crate::error::{CounterError, DecodeError};
+use crate::lattice::{Covers, Crdt};
+use crate::replica_id::{Actor, ReplicaId};
+use crate::value::Pieces;
+use crate::version_vector::VersionVector;
+
+/// A counter that goes up and down; all concurrent increments count.
+///
+/// A slot for each actor that wrote it, and the list. The value is `Σ(p − reset_p) − Σ(n − reset_n)`. A reset takes
+/// back exactly what it saw: increments that it did not see survive.
+///
+/// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of convergent and commutative replicated
+/// data types", 2011, section 3.1.3; resets after Baquero, Almeida, Lerche, "The problem with embedded CRDT counters
+/// and a solution", 2016.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PnCounter<A = ReplicaId>(Slots<A>);
+
+impl<A> PnCounter<A> {
+    /// Returns the counter that nobody has written.
+    pub const fn new() -> Self {
+        Self(Slots::new())
+    }
+}
+
+impl<A: Actor> PnCounter<A> {
+    /// Adds `amount`, which may be negative, under `dot`; returns the delta.
+    ///
+    /// The delta is the actor's whole slot and observes nothing: its list is `dot` alone. An amount of 0 takes the dot
+    /// like any other and may leave a slot that counts nothing; whether that is wanted is the caller's business.
+    /// O(actors).
+    ///
+    /// # Errors
+    ///
+    /// `Overflow` when what the actor has added, or subtracted, would exceed 64 bits. Nothing is changed, and the dot
+    /// is not taken.
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn increment(&mut self, dot: Dot<A>, amount: i64) -> Result<Self, CounterError> {
+        self.0.increment(dot, amount).map(Self)
+    }
+
+    /// Takes back all that is counted here, under `dot`; returns the delta.
+    ///
+    /// The delta is every slot, those that were reset before too, and the whole list. O(actors).
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn reset(&mut self, dot: Dot<A>) -> Self {
+        Self(self.0.reset(dot))
+    }
+
+    /// Returns the value: 0 when nothing is counted. O(actors).
+    pub fn value(&self) -> i128 {
+        self.0.value()
+    }
+
+    /// Returns each actor with its slot, in ascending order of the actors.
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = (A, &Slot)> {
+        self.0.slots()
+    }
+
+    /// Returns the slot of `actor`. O(log actors).
+    pub fn slot(&self, actor: A) -> Option<&Slot> {
+        self.0.slot(actor)
+    }
+
+    /// Drops the slots that are fully reset, as collection does.
+    #[cfg(test)]
+    pub(super) fn collect(&mut self) {
+        self.0.collect();
+    }
+}
+
+impl<A> Default for PnCounter<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Actor> Crdt<A> for PnCounter<A> {
+    fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
+        self.0.merge_unless(&other.0, covered);
+    }
+
+    fn context(&self) -> &VersionVector<A> {
+        self.0.context()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contents(&self, visit: &mut impl FnMut(&[u8]))
+    where
+        A: Encode,
+    {
+        self.0.contents(visit);
+    }
+}
+
+impl<A: Actor> Pieces<A> for PnCounter<A> {
+    fn encode_pieces(&self, out: &mut Vec<u8>) {
+        self.0.encode_pieces(out);
+    }
+
+    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Slots::decode_pieces(context, PN_FORM, input).map(Self)
+    }
+}

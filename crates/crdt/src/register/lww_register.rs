@@ -1,0 +1,170 @@
+//! A register whose last write wins.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::codec::{Decode, DotReader, Encode, Reader, write_dot};
+use crate::dot::Dot;
+use crate::error::DecodeError;
+use crate::hlc::Hlc;
+use crate::lattice::{Covers, Crdt};
+use crate::replica_id::{Actor, ReplicaId};
+use crate::value::Pieces;
+use crate::version_vector::VersionVector;
+
+/// A register whose last write wins, in the order of (stamp, actor).
+///
+/// One piece: the greatest write, which holds a value or is a deletion, or none when nobody has written. A deletion
+/// is a write with a stamp of its own and not the removal of what was seen: a write that was superseded elsewhere
+/// before the deletion saw it would come back in some orders of arrival and not in others.
+///
+/// Source: Johnson, Thomas, "The maintenance of duplicate databases", 1975; the stamps are hybrid logical clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LwwRegister<A = ReplicaId, V = Box<[u8]>> {
+    write: Option<Write<A, V>>,
+    context: VersionVector<A>,
+}
+
+impl<A, V> LwwRegister<A, V> {
+    /// Returns the register that nobody has written.
+    pub const fn new() -> Self {
+        Self { write: None, context: VersionVector::new() }
+    }
+
+    /// Returns the value, unless nobody has written or the last write is a deletion.
+    pub fn value(&self) -> Option<&V> {
+        self.write.as_ref().and_then(|write| write.value.as_ref())
+    }
+}
+
+impl<A: Actor, V: Clone> LwwRegister<A, V> {
+    /// Writes `value` under `dot` with `stamp`; returns the delta.
+    ///
+    /// The write observes nothing: the delta's list is `dot` alone. It does not show here when a greater stamp was
+    /// merged before; a caller whose stamps are above all that it merged sees its own writes.
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn set(&mut self, dot: Dot<A>, stamp: Hlc, value: V) -> Self {
+        self.write(Write { stamp, dot, value: Some(value) })
+    }
+
+    /// Writes a deletion under `dot` with `stamp`, in the same order as values; returns the delta.
+    ///
+    /// # Panics
+    ///
+    /// When the list covers `dot`.
+    pub fn delete(&mut self, dot: Dot<A>, stamp: Hlc) -> Self {
+        self.write(Write { stamp, dot, value: None })
+    }
+
+    /// Returns the stamp of the last write, be it a value or a deletion, and who wrote it.
+    pub fn stamp(&self) -> Option<(Hlc, A)> {
+        self.write.as_ref().map(|write| (write.stamp, write.dot.actor))
+    }
+
+    /// Returns the dot of the last write, be it a value or a deletion.
+    pub fn dot(&self) -> Option<Dot<A>> {
+        self.write.as_ref().map(|write| write.dot)
+    }
+
+    fn write(&mut self, write: Write<A, V>) -> Self {
+        self.context.advance(write.dot);
+        let delta = Self { context: write.dot.into(), write: Some(write) };
+        if self.is_below(&delta) {
+            self.write.clone_from(&delta.write);
+        }
+        delta
+    }
+
+    fn is_below(&self, other: &Self) -> bool {
+        self.write.as_ref().map(Write::rank) < other.write.as_ref().map(Write::rank)
+    }
+}
+
+impl<A, V> Default for LwwRegister<A, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Actor, V: Clone + Encode> Crdt<A> for LwwRegister<A, V> {
+    fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
+        let is_removed_here = |dot| self.write.is_none() && (self.context.covers(dot) || covered.covers(dot));
+        if self.is_below(other) && !other.dot().is_some_and(is_removed_here) {
+            self.write.clone_from(&other.write);
+        }
+        self.context.merge(&other.context);
+    }
+
+    fn context(&self) -> &VersionVector<A> {
+        &self.context
+    }
+
+    fn is_empty(&self) -> bool {
+        self.value().is_none()
+    }
+
+    fn contents(&self, visit: &mut impl FnMut(&[u8]))
+    where
+        A: Encode,
+    {
+        if let Some(Write { stamp, dot, value: Some(value) }) = &self.write {
+            let mut piece = Vec::new();
+            dot.encode(&mut piece);
+            stamp.encode(&mut piece);
+            value.encode(&mut piece);
+            visit(&piece);
+        }
+    }
+}
+
+/// A form byte, then the dot, the stamp, and the value when there is one.
+impl<A: Actor, V: Encode + Decode> Pieces<A> for LwwRegister<A, V> {
+    fn encode_pieces(&self, out: &mut Vec<u8>) {
+        let Some(Write { stamp, dot, value }) = &self.write else {
+            out.push(UNWRITTEN);
+            return;
+        };
+        out.push(if value.is_some() { WRITTEN } else { DELETED });
+        write_dot(out, &self.context, *dot);
+        stamp.encode(out);
+        if let Some(value) = value {
+            value.encode(out);
+        }
+    }
+
+    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let has_value = match input.u8()? {
+            UNWRITTEN => return Ok(Self { write: None, context }),
+            WRITTEN => true,
+            DELETED => false,
+            form => return Err(DecodeError::UnsupportedForm { form }),
+        };
+        let dot = DotReader::new(&context).next(input)?;
+        let stamp = Hlc::decode(input)?;
+        let value = if has_value { Some(V::decode(input)?) } else { None };
+        Ok(Self { write: Some(Write { stamp, dot, value }), context })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Write<A, V> {
+    stamp: Hlc,
+    dot: Dot<A>,
+    /// `None` for a deletion.
+    value: Option<V>,
+}
+
+impl<A: Actor, V> Write<A, V> {
+    /// What decides which write wins. Dots are ordered by actor first; the seq decides between equal stamps of one
+    /// actor.
+    fn rank(&self) -> (Hlc, Dot<A>) {
+        (self.stamp, self.dot)
+    }
+}
+
+const UNWRITTEN: u8 = 0;
+const WRITTEN: u8 = 1;
+const DELETED: u8 = 2;
