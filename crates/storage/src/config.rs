@@ -1,0 +1,18 @@
+//! Limits of a keyspace.
+
+/// Limits of a [`Keyspace`](crate::Keyspace).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many dots beyond the contiguous prefixes a slot remembers, over all origins. Default 1024.
+    ///
+    /// A delta that does not fit is dropped whole and pulled later. Each dot costs about 24 bytes. Too low, and a
+    /// reordered burst turns into pulls; 0 drops every delta that is out of order. Too high, and a peer that pushes
+    /// around a hole costs that much memory in each of 256 slots.
+    pub early_max_per_slot: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { early_max_per_slot: 1024 }
+    }
+}

@@ -1,0 +1,83 @@
+//! The keyspace in memory: operations become deltas, and deltas are merged.
+//!
+//! A [`Keyspace`] holds counters and registers by key, in 256 slots. A local [`Operation`] takes the next dot of its
+//! replica and yields an encoded delta, for the log and for the peers. What peers or the log bring, deltas and
+//! catch-up entries in any order and any number of times, is merged by one set of rules. Of each slot it keeps the
+//! clock (what came without a gap), the early set (what came beyond one), the ceiling (what came at all), an index from
+//! dots to atoms (what a peer lacks), and a digest (whether two replicas agree).
+//!
+//! # What it does not do
+//! It reads no clock, draws no randomness, touches no file and no socket, and knows nothing of durability: whoever
+//! holds a keyspace logs what it returns before anybody hears of it. It minds no membership, so it never forgets the
+//! record of a removal.
+//!
+//! # Two types to know
+//! [`Keyspace`] is the state machine; [`ScanCursor`] is how a peer that lacks something is served from it.
+//!
+//! ```
+//! use trellis_crdt::{Dot, Hlc, Kind, ReplicaId, VersionVector};
+//! use trellis_storage::{Config, Keyspace, Operation, ReadValue, ScanCursor, Total};
+//!
+//! let (mut a, mut b) = (Keyspace::new([7; 16], Config::default()), Keyspace::new([7; 16], Config::default()));
+//! let origin = ReplicaId::from_u64(1);
+//! let incr = |amount| Operation::Increment { key: "visits", kind: Kind::PnCounter, amount };
+//! let no_stamp = || Hlc::ZERO;
+//!
+//! // A delta travels on its own ...
+//! let applied = a.apply(&incr(5), origin, no_stamp)?;
+//! let first = &applied.changes[0];
+//! b.merge_delta(applied.slot, Dot::new(origin, first.seq), &first.delta)?;
+//!
+//! // ... and what was lost comes by a scan, with the clock last.
+//! a.apply(&incr(-2), origin, no_stamp)?;
+//! let noted: VersionVector = a.clock(applied.slot).clone();
+//! let mut cursor = ScanCursor::new(applied.slot, b.clock(applied.slot).clone());
+//! let step = a.scan(&mut cursor, 1 << 20);
+//! for entry in &step.entries {
+//!     b.merge_entry(applied.slot, entry)?;
+//! }
+//! assert!(step.is_done);
+//! b.adopt(applied.slot, &noted);
+//!
+//! assert_eq!(b.read("visits", None)?.value, Some(ReadValue::Counter(Total { value: 3, exact: true })));
+//! assert_eq!(a.digest(applied.slot), b.digest(applied.slot));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod keyspace;
+
+mod key;
+mod operation;
+
+mod slot;
+
+mod apply;
+mod list;
+mod merge;
+mod query;
+mod received;
+mod scan;
+
+mod atom;
+mod digest;
+mod dot_index;
+mod early_set;
+mod key_table;
+
+mod config;
+mod error;
+mod usage;
+
+pub use crate::{
+    config::Config,
+    error::{MergeError, OperationError, ReadError},
+    key::{SLOTS, slot_of},
+    keyspace::Keyspace,
+    list::{Cursor, ListPage},
+    merge::{EntryMerged, Merged, Progress},
+    operation::{Applied, Change, Operation, Outcome, Total},
+    query::{Read, ReadValue},
+    received::{ReceivedDelta, ReceivedEntry},
+    scan::{ScanCursor, ScanStep},
+    usage::{Counters, Usage},
+};

@@ -1,0 +1,15 @@
+//! The keyspace from outside: named histories of protocol.md, and random ones against an independent reference.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, what fails shall fail loudly; the lint does not know helpers of tests"
+)]
+
+mod histories;
+mod listing;
+mod model;
+mod operations;
+mod orders;
+
+mod reference;
+mod support;
