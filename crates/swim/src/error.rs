@@ -1,0 +1,89 @@
+//! What can be wrong with what the host or a peer hands in.
+
+use std::time::Duration;
+
+/// The host asked wrong: a setting or the local member's description is out of its range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A duration is outside its range.
+    #[error("{setting} is {value:?}, must be from {min:?} to {max:?}")]
+    Duration {
+        /// The field of the configuration.
+        setting: &'static str,
+        /// What it was set to.
+        value: Duration,
+        /// The least it may be.
+        min: Duration,
+        /// The most it may be.
+        max: Duration,
+    },
+    /// A count or size is outside its range.
+    #[error("{setting} is {value}, must be from {min} to {max}")]
+    Number {
+        /// The field of the configuration, or of the local member.
+        setting: &'static str,
+        /// What it was set to.
+        value: u64,
+        /// The least it may be.
+        min: u64,
+        /// The most it may be.
+        max: u64,
+    },
+    /// All members together must fit one message.
+    #[error(
+        "members_max = {members_max} needs message_bytes_max of at least {needed}, but it is {message_bytes_max}"
+    )]
+    StateExceedsMessage {
+        /// How many members were allowed.
+        members_max: usize,
+        /// How long a message was allowed.
+        message_bytes_max: usize,
+        /// How long it must be for so many members.
+        needed: usize,
+    },
+}
+
+/// A message or a reply was refused; nothing was changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// It speaks for another cluster: check the address, do not try again.
+    #[error("the message is of another cluster")]
+    OtherCluster,
+    /// It is of a protocol version that this crate does not speak: upgrade one side.
+    #[error("protocol version {0} is not spoken here")]
+    UnknownVersion(u8),
+    /// It is of a kind that this version does not know.
+    #[error("message kind {0} is not known here")]
+    UnknownKind(u8),
+    /// The peer misbehaves: the bytes are no message.
+    #[error("malformed message: {0}")]
+    Malformed(&'static str),
+    /// The peer misbehaves: the message is longer than allowed.
+    #[error("message of {length} bytes, at most {limit} are taken")]
+    TooLong {
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The address belongs to another member by this time.
+    #[error("the message is meant for another member")]
+    NotForThisMember,
+    /// A ping is asked for on behalf of another, but its target is not known to be up here: ask another helper.
+    #[error("the target of the ping is not a member here")]
+    UnknownTarget,
+    /// Too many pings are under way on behalf of others: ask another helper.
+    #[error("{limit} pings are under way on behalf of others")]
+    Busy {
+        /// How many may be under way at a time.
+        limit: usize,
+    },
+    /// No transmission of this id waits for a reply: it expired, or was answered.
+    #[error("nothing waits for this reply")]
+    UnknownTransmit,
+    /// The reply is not one to what was sent.
+    #[error("the reply does not fit what was sent")]
+    UnexpectedReply,
+}

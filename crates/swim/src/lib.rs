@@ -1,0 +1,63 @@
+//! Who is alive: SWIM group membership as a state machine without IO.
+//!
+//! Members probe each other, directly and through helpers; whoever does not answer is suspected, may refute that
+//! by a higher incarnation, and is called dead when nobody has evidence of its life for ten seconds. Changes
+//! travel on the probes and in short bursts. Dead members and seeds are contacted for ever at a bounded rate, so a
+//! partition heals by itself, and the dead come back without a new identity.
+//!
+//! It does not open connections, read clocks, draw entropy, or prove identities: the host does, over links that
+//! prove the peer's id. It does not agree on a view, elect anyone, or count quorums. It does not yet adapt to its
+//! own slowness (Lifeguard) or compare digests of the state.
+//!
+//! The two types to know are [`Swim`], the state machine, and [`Output`], the closed list of what it asks for.
+//!
+//! ```
+//! use std::time::Instant;
+//! use trellis_swim::{Config, Event, Handled, Local, Output, Swim};
+//!
+//! let now = Instant::now();
+//! let start = |id: &str, seed| {
+//!     let local = Local { id: id.to_owned(), epoch: 1, addr: format!("{id}:7500"), meta: Vec::new() };
+//!     Swim::new(Config::default(), local, 0xC1, seed, now)
+//! };
+//! let (mut n1, mut n2) = (start("n1", 1)?, start("n2", 2)?);
+//!
+//! n2.join(["n1:7500".to_owned()], now);
+//! let Some(Output::Transmit(request)) = n2.poll_output() else { panic!("the seed is contacted at once") };
+//! let Handled::Reply(reply) = n1.handle_message(&"n2".to_owned(), &request.payload, now)? else {
+//!     panic!("a seed answers at once")
+//! };
+//! n2.handle_reply(request.id, &reply, now)?;
+//!
+//! assert!(matches!(n1.poll_output(), Some(Output::Event(Event::Up(member))) if member.id == "n2"));
+//! assert!(matches!(n2.poll_output(), Some(Output::Event(Event::Up(member))) if member.id == "n1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod membership;
+
+mod input;
+mod output;
+
+mod dissemination;
+mod member;
+mod member_list;
+mod suspicion;
+mod timer;
+
+mod codec;
+mod message;
+
+mod config;
+mod counters;
+mod error;
+
+pub use crate::config::Config;
+pub use crate::counters::Counters;
+pub use crate::error::{ConfigError, MessageError};
+pub use crate::input::{Handled, RequestId, SendFailure, TransmitId};
+pub use crate::member::{
+    ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, Local, META_BYTES_MAX, Member, MemberId, State,
+};
+pub use crate::membership::Swim;
+pub use crate::output::{Event, Output, Transmit, TransmitKind};

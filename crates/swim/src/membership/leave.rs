@@ -1,0 +1,69 @@
+//! A graceful departure, and the way back.
+
+use std::time::Instant;
+
+use rand::Rng;
+
+use super::Swim;
+use crate::member::{MemberId, State};
+use crate::output::Event;
+use crate::timer::Timer;
+
+/// Where a member is between its start and its departure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    /// It has left and tells the others.
+    Leaving,
+    /// The others are told; it only answers.
+    Gone,
+}
+
+impl<I: MemberId> Swim<I> {
+    /// Leaves: tells the others, and reports [`Event::LeaveDrained`] when they are told or `leave_timeout` has
+    /// passed. Probes end at once. Leaving twice is leaving once.
+    pub fn leave(&mut self, now: Instant) {
+        if !self.is_running() {
+            return;
+        }
+        self.phase = Phase::Leaving;
+        self.probes.clear();
+        self.in_flight.clear();
+        self.timers.clear();
+        self.members.local_mut().state = State::Left;
+        self.raise_incarnation(self.local().incarnation, now);
+        self.timers.arm(Timer::LeaveEnd, now + self.config.leave_timeout);
+        self.on_burst(now);
+    }
+
+    pub(super) fn end_leave_when_told(&mut self) {
+        if self.phase == Phase::Leaving && !self.news.contains(&self.local().id) {
+            self.on_leave_end();
+        }
+    }
+
+    pub(super) fn on_leave_end(&mut self) {
+        self.phase = Phase::Gone;
+        self.in_flight.clear();
+        self.news.clear();
+        self.timers.clear();
+        self.emit(Event::LeaveDrained);
+    }
+
+    /// The members that are suspected at this moment get their time anew.
+    pub(super) fn return_after_leave(&mut self, now: Instant) {
+        if self.is_running() {
+            return;
+        }
+        self.phase = Phase::Running;
+        self.members.local_mut().state = State::Alive;
+        self.raise_epoch(self.local().epoch, now);
+        let suspects: Vec<_> =
+            self.members.iter().filter(|member| member.state == State::Suspect).cloned().collect();
+        for suspect in suspects {
+            self.timers.arm(Timer::Suspicion(suspect.id), now + self.config.suspicion_min);
+        }
+        let first_round = self.config.probe_interval.mul_f64(self.rng.random_range(0.0..1.0));
+        self.timers.arm(Timer::ProbeRound, now + first_round);
+    }
+}

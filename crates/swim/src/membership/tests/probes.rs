@@ -1,0 +1,158 @@
+//! Probes, direct and through helpers.
+
+use super::harness::{Out, Subject, event, ping, record, sent};
+use crate::message::Body;
+use crate::{Config, Handled, MessageError, SendFailure, State, TransmitKind};
+
+#[test]
+fn a_probe_that_is_answered_leaves_no_trace() {
+    let mut me = Subject::knowing(&["b"]);
+    me.run_to(1000);
+    let [(Some(id), out)] = &me.outputs_with_ids()[..] else {
+        panic!("one probe");
+    };
+    assert_eq!(*out, sent(TransmitKind::PingDirect, "b", ping("b"), &[]));
+    me.answer(*id, 0, &Body::Ack, 1400);
+    assert_eq!(me.swim.last_heard(&"b".to_owned()), Some(me.at(1400)));
+    me.run_to(1999);
+    assert_eq!(me.outputs(), []);
+    assert_eq!(me.swim.counters().probes_failed, 0);
+}
+
+#[test]
+fn probe_node_asks_helpers_after_the_timeout_and_suspects_after_the_interval() {
+    let mut me = Subject::knowing(&["b", "c", "d"]);
+    me.run_to(1000);
+    let probe = me.outputs();
+    let [Out::Sent { to: target, .. }] = &probe[..] else {
+        panic!("one probe");
+    };
+    let target = target.trim_end_matches(":7500").to_owned();
+    me.run_to(1499);
+    assert_eq!(me.outputs(), []);
+    me.run_to(1500);
+    let body = Body::PingRequest { target: target.clone() };
+    let mut asked = me.outputs();
+    asked.sort_by_key(|out| format!("{out:?}"));
+    let helpers = ["b", "c", "d"].into_iter().filter(|id| *id != target);
+    let expected: Vec<_> =
+        helpers.map(|helper| sent(TransmitKind::PingIndirect, helper, body.clone(), &[])).collect();
+    assert_eq!(asked, expected);
+    me.run_to(1999);
+    assert_eq!(me.outputs(), []);
+    me.swim.handle_timeout(me.at(2000));
+    let suspicion = format!("{target} 1.0 Suspect");
+    let told = sent(TransmitKind::Gossip, &target, Body::Gossip, &[&suspicion]);
+    let outputs = me.outputs();
+    assert_eq!(outputs[..2], [event(&format!("suspected {suspicion}")), told]);
+    assert!(matches!(&outputs[2..], [Out::Sent { kind: TransmitKind::PingDirect, .. }]), "the next in turn");
+}
+
+#[test]
+fn a_refused_ping_asks_the_helpers_at_once() {
+    for why in [SendFailure::Refused, SendFailure::Closed] {
+        let mut me = Subject::knowing(&["b", "c"]);
+        me.run_to(1000);
+        let id = me.outputs_with_ids()[0].0.unwrap();
+        me.swim.handle_send_failure(id, why, me.at(1003));
+        let outputs = me.outputs();
+        assert!(matches!(&outputs[..], [Out::Sent { kind: TransmitKind::PingIndirect, .. }]), "{why:?}");
+        me.run_to(1999);
+        assert_eq!(me.outputs(), [], "and only once");
+    }
+}
+
+#[test]
+fn a_helper_that_reached_the_target_ends_the_probe() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.run_to(1500);
+    let outputs = me.outputs_with_ids();
+    let [_, (Some(id), Out::Sent { body: Body::PingRequest { target }, .. })] = &outputs[..] else {
+        panic!("a ping and a request");
+    };
+    me.answer(*id, 0, &Body::RelayedAck { target: target.clone(), epoch: 1 }, 1600);
+    assert_eq!(me.swim.last_heard(target), Some(me.at(1600)));
+    me.run_to(3000);
+    assert_eq!(me.state_of(target), (0, State::Alive));
+}
+
+#[test]
+fn an_answer_of_an_earlier_process_is_no_answer() {
+    let mut me = Subject::knowing(&["b"]);
+    me.swim.import([record("b", 2, 0, State::Alive)], me.at(10));
+    me.outputs();
+    me.run_to(1000);
+    let id = me.outputs_with_ids()[0].0.unwrap();
+    me.answer(id, 0, &Body::Ack, 1002);
+    assert_eq!(me.swim.last_heard(&"b".to_owned()), None);
+    me.run_to(2000);
+    assert_eq!(me.state_of("b"), (0, State::Suspect));
+}
+
+#[test]
+fn a_verdict_does_not_hold_for_a_later_incarnation() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.run_to(1000);
+    let outputs = me.outputs();
+    let [Out::Sent { body: Body::Ping { target }, .. }] = &outputs[..] else {
+        panic!("one probe");
+    };
+    let other = if target == "b" { "c" } else { "b" };
+    me.receive((other, 0), &Body::Gossip, &[record(target, 1, 1, State::Alive)], 1700).unwrap();
+    me.swim.handle_timeout(me.at(2000));
+    assert_eq!(me.state_of(target), (1, State::Alive));
+    assert_eq!(me.swim.counters().probes_failed, 1);
+}
+
+#[test]
+fn a_ping_on_behalf_of_another_is_answered_when_the_target_answers() {
+    let mut me = Subject::knowing(&["a", "b"]);
+    let asked = me.receive(("a", 0), &Body::PingRequest { target: "b".to_owned() }, &[], 100).unwrap();
+    assert!(matches!(asked, Handled::Deferred(_)));
+    let outputs = me.outputs_with_ids();
+    let [(Some(id), out)] = &outputs[..] else {
+        panic!("one ping");
+    };
+    assert_eq!(*out, sent(TransmitKind::PingDirect, "b", ping("b"), &[]));
+    me.answer(*id, 0, &Body::Ack, 101);
+    let body = Body::RelayedAck { target: "b".to_owned(), epoch: 1 };
+    assert_eq!(me.outputs(), [Out::Replied { body }]);
+}
+
+#[test]
+fn pings_on_behalf_of_others_are_bounded_and_expire() {
+    let config = Config { relays_max: 2, ..Config::default() };
+    let mut me = Subject::configured(config, &["a", "b"]);
+    let body = Body::PingRequest { target: "b".to_owned() };
+    me.receive(("a", 0), &body, &[], 100).unwrap();
+    me.receive(("a", 0), &body, &[], 100).unwrap();
+    assert_eq!(me.receive(("a", 0), &body, &[], 100), Err(MessageError::Busy { limit: 2 }));
+    me.run_to(700);
+    assert!(me.receive(("a", 0), &body, &[], 700).is_ok());
+}
+
+#[test]
+fn a_ping_for_another_member_or_of_another_cluster_changes_nothing() {
+    let mut me = Subject::knowing(&["b"]);
+    let news = [record("b", 1, 3, State::Dead)];
+    assert_eq!(me.receive(("b", 0), &ping("c"), &news, 100), Err(MessageError::NotForThisMember));
+    let request = Body::PingRequest { target: "nobody".to_owned() };
+    assert_eq!(me.receive(("b", 0), &request, &news, 100), Err(MessageError::UnknownTarget));
+    assert!(matches!(me.receive(("b", 0), &Body::Ack, &news, 100), Err(MessageError::Malformed(_))));
+    let foreign = [8; 40];
+    assert_eq!(
+        me.swim.handle_message(&"b".to_owned(), &foreign, me.at(100)),
+        Err(MessageError::OtherCluster)
+    );
+    assert_eq!((me.outputs(), me.state_of("b")), (Vec::new(), (0, State::Alive)));
+    assert_eq!((me.swim.last_heard(&"b".to_owned()), me.swim.counters().messages_refused), (None, 4));
+}
+
+#[test]
+fn a_broken_link_hastens_a_probe_and_proves_nothing() {
+    let mut me = Subject::knowing(&["b"]);
+    me.swim.handle_link_down(&"b".to_owned(), me.at(100));
+    me.swim.handle_link_down(&"b".to_owned(), me.at(101));
+    assert_eq!(me.outputs(), [sent(TransmitKind::PingDirect, "b", ping("b"), &[])]);
+    assert_eq!(me.state_of("b"), (0, State::Alive));
+}

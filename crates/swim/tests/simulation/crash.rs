@@ -1,0 +1,115 @@
+//! A member that dies is suspected and called dead in time, and nobody else is.
+
+use std::time::Duration;
+
+use trellis_swim::{Config, Event};
+
+use crate::cluster::{Cluster, SECOND};
+
+#[test]
+fn a_crashed_member_is_suspected_by_6_s_and_dead_10_s_after_its_last_word() {
+    for count in [2, 3, 8] {
+        for seed in 0..40 {
+            crash_one(count, 0.0, seed, &Config::default());
+        }
+    }
+}
+
+#[test]
+fn one_message_in_twenty_lost_changes_neither_the_times_nor_the_verdict() {
+    for count in [2, 3, 8] {
+        for seed in 1000..1040 {
+            crash_one(count, 0.05, seed, &Config::default());
+        }
+    }
+}
+
+#[test]
+fn with_the_fast_settings_a_crashed_member_is_dead_after_6_s() {
+    for seed in 200..220 {
+        crash_one(3, 0.0, seed, &Config::fast());
+    }
+}
+
+#[test]
+fn an_address_that_refuses_hastens_nothing_but_the_helpers() {
+    let mut cluster = Cluster::joined(3, 7);
+    cluster.refuses = true;
+    crash_and_check(&mut cluster, 7);
+}
+
+#[test]
+fn a_member_that_comes_back_under_a_higher_epoch_is_up_everywhere_at_once() {
+    for (seed, epoch) in [(1, 2), (2, 2), (3, 1)] {
+        let mut cluster = Cluster::joined(3, seed);
+        cluster.crash(2);
+        cluster.run_for(20 * SECOND);
+        assert!(cluster.agrees_on_who_runs());
+        cluster.start_member(2, epoch);
+        cluster.join(2, &[0]);
+        let took = cluster.await_for(3 * SECOND, Cluster::agrees_all_alive);
+        assert!(took.is_some(), "seed {seed}: back with epoch {epoch}");
+    }
+}
+
+#[test]
+fn a_member_that_restarts_before_anyone_noticed_is_never_called_dead() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::joined(4, seed);
+        let restarted = cluster.elapsed();
+        cluster.crash(1);
+        cluster.run_for(SECOND);
+        cluster.start_member(1, 2);
+        cluster.join(1, &[0]);
+        cluster.run_for(30 * SECOND);
+        assert!(cluster.agrees_all_alive());
+        assert_eq!(cluster.history.deaths_since(restarted), 0);
+    }
+}
+
+fn crash_one(count: usize, loss: f64, seed: u64, config: &Config) {
+    let mut cluster = Cluster::new(seed);
+    cluster.config = config.clone();
+    for index in 0..count {
+        cluster.add(&format!("n{index}"), 1);
+        cluster.join(index, &[0]);
+    }
+    cluster.run_for(10 * SECOND);
+    assert!(cluster.agrees_all_alive(), "the cluster forms");
+    cluster.loss = loss;
+    crash_and_check(&mut cluster, seed);
+}
+
+/// Crashes a random member at a random moment and checks what all others say, and when.
+fn crash_and_check(cluster: &mut Cluster, seed: u64) {
+    let jitter = cluster.random_millis(7000);
+    cluster.run_for(10 * SECOND + jitter);
+    let victim = cluster.random_index();
+    let name = cluster.member(victim).local().id.clone();
+    let crashed = cluster.elapsed();
+    assert_eq!(cluster.history.deaths_since(Duration::ZERO), 0, "seed {seed}: nobody died yet");
+    cluster.crash(victim);
+    cluster.run_for(20 * SECOND);
+    let observers = cluster.running();
+    let last_word = cluster.history.last_spoken(victim, &observers).expect("it spoke");
+    let first =
+        |observer, wanted: &dyn Fn(&Event<String>) -> bool| cluster.history.first(observer, crashed, wanted);
+    let suspected = observers.iter().filter_map(|observer| {
+        first(*observer, &|event| matches!(event, Event::Suspected(member) if member.id == name))
+    });
+    let after = suspected.min().map(|at| at - crashed);
+    assert!(after.is_some_and(|after| after <= 6 * SECOND), "seed {seed}: suspected after {after:?}");
+    for observer in &observers {
+        let dead = first(*observer, &|event| matches!(event, Event::Dead(member) if member.id == name));
+        let dead = dead.unwrap_or_else(|| panic!("seed {seed}: {observer} knows of the death"));
+        let silence = dead - last_word;
+        assert!(silence >= cluster.config.dead_after, "seed {seed}: dead after {silence:?} of silence");
+        let bound = cluster.config.dead_after + 2 * SECOND;
+        assert!(dead - crashed <= bound, "seed {seed}: dead {:?} after the crash", dead - crashed);
+    }
+    assert_eq!(
+        cluster.history.deaths_since(Duration::ZERO),
+        observers.len(),
+        "seed {seed}: only the dead died"
+    );
+}
