@@ -1,0 +1,223 @@
+//! A directory of the file system.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Disk, DiskFile};
+
+/// A directory of the file system, locked through a file `LOCK` in it.
+#[derive(Clone, Debug)]
+pub struct FileDisk {
+    path: PathBuf,
+    /// The open lock file: the lock ends when the last clone closes it.
+    lock: Option<Arc<File>>,
+}
+
+impl FileDisk {
+    /// Opens the directory at `path` and makes it if it is missing. Its parent must exist.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be made, or its name cannot be made durable.
+    pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        create_directory(&path)?;
+        Ok(Self { path, lock: None })
+    }
+
+    /// Returns the path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Disk for FileDisk {
+    type File = File;
+
+    fn lock(&mut self) -> io::Result<bool> {
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(LOCK_NAME))?;
+        match file.try_lock() {
+            Ok(()) => {
+                self.lock = Some(Arc::new(file));
+                Ok(true)
+            }
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            // A name that is not UTF-8 is none of the log's.
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.path.join(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path.join(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let directory = self.path.join(QUARANTINE_NAME);
+        create_directory(&directory)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(directory.join(name))?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_all()?;
+        File::open(&directory)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(bytes) => read += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn allocate(&mut self, bytes: u64) -> io::Result<()> {
+        match reserve(self, bytes) {
+            // Network and layered file systems know no reservation; writing takes the space as well.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => write_zeroes(self, bytes),
+            other => other,
+        }
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    loop {
+        // The length grows with the reservation, so that a later sync need not write it with the data.
+        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn reserve(_file: &File, _bytes: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn write_zeroes(file: &File, bytes: u64) -> io::Result<()> {
+    let zeroes = vec![0; ZERO_CHUNK_BYTES];
+    let mut offset = 0;
+    while offset < bytes {
+        let chunk = (bytes - offset).min(ZERO_CHUNK_BYTES as u64);
+        file.write_all_at(&zeroes[..chunk as usize], offset)?;
+        offset += chunk;
+    }
+    Ok(())
+}
+
+/// Makes a directory whose name survives a power cut.
+fn create_directory(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+const LOCK_NAME: &str = "LOCK";
+const QUARANTINE_NAME: &str = "quarantine";
+const ZERO_CHUNK_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocated_space_has_its_length_and_reads_as_zeroes() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path().join("log")).unwrap();
+        for (name, fill) in [
+            ("reserved", DiskFile::allocate as fn(&mut File, u64) -> _),
+            ("written", |f, n| write_zeroes(f, n)),
+        ] {
+            let mut file = disk.create(name).unwrap();
+            fill(&mut file, (1 << 20) + 3).unwrap();
+            assert_eq!(DiskFile::bytes(&file).unwrap(), (1 << 20) + 3);
+            let mut bytes = vec![1; 8];
+            assert_eq!(DiskFile::read_at(&file, &mut bytes, 1 << 20).unwrap(), 3);
+            assert_eq!(bytes[..3], [0; 3]);
+        }
+        assert_eq!(disk.list().unwrap(), ["reserved", "written"]);
+    }
+
+    #[test]
+    fn the_lock_is_held_until_the_last_clone_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = FileDisk::new(directory.path()).unwrap();
+        let mut second = FileDisk::new(directory.path()).unwrap();
+        assert!(first.lock().unwrap());
+        let clone = first.clone();
+        drop(first);
+        assert!(!second.lock().unwrap());
+        drop(clone);
+        assert!(second.lock().unwrap());
+    }
+
+    #[test]
+    fn a_quarantined_copy_is_kept_beside_the_log_and_not_listed_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path()).unwrap();
+        disk.quarantine("torn", b"first").unwrap();
+        disk.quarantine("torn", b"next").unwrap();
+        assert_eq!(fs::read(directory.path().join("quarantine/torn")).unwrap(), b"next");
+        assert_eq!(disk.list().unwrap(), Vec::<String>::new());
+    }
+}

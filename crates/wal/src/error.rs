@@ -1,0 +1,253 @@
+//! Every error of the log, by what the caller does next.
+
+use std::fmt;
+use std::io;
+use std::ops::RangeInclusive;
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::lsn::Lsn;
+
+/// Why a log did not open. No record is served after any of them.
+///
+/// Except for [`OpenError::Write`], nothing was written to the directory beyond the lock file and copies in
+/// `quarantine/`.
+#[non_exhaustive]
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The limits contradict each other: correct them.
+    #[error("the configuration of the log is not valid")]
+    Config(#[from] ConfigError),
+
+    /// Another process, or another handle of this one, has the log open: try elsewhere or later.
+    #[error("the log is open elsewhere")]
+    Locked,
+
+    /// The unattested tail could not be logged again for lack of space: make room and try again.
+    #[error("no space to log the unattested tail again")]
+    DiskFull,
+
+    /// The disk did not deliver bytes that should be there. This is never taken for the end of the log.
+    #[error("cannot read {file} at offset {offset}")]
+    Read {
+        /// Name of the file; empty for the directory itself.
+        file: String,
+        /// First byte of the read that failed.
+        offset: u64,
+        /// What the disk said.
+        source: io::Error,
+    },
+
+    /// Writing failed while the log was being made ready: the disk is not to be trusted.
+    #[error("cannot make the log ready: {operation} of {file} failed")]
+    Write {
+        /// What was attempted.
+        operation: Operation,
+        /// Name of the file; empty for the directory itself.
+        file: String,
+        /// What the disk said.
+        source: io::Error,
+    },
+
+    /// Bytes that were once durable are damaged: records are lost here and the log refuses to hide it.
+    #[error("{file} is damaged at offset {offset}: {damage}; it should hold LSN {} to {}", .lsns.start(), .lsns.end())]
+    Corrupt {
+        /// Name of the file.
+        file: String,
+        /// First byte that cannot be explained.
+        offset: u64,
+        /// The records that are known to be affected, as far as the log can tell.
+        lsns: RangeInclusive<Lsn>,
+        /// What is wrong there.
+        damage: Damage,
+    },
+
+    /// A record is intact but longer than the configuration allows: raise `record_bytes_max`.
+    #[error("LSN {lsn} in {file} has {bytes} bytes, record_bytes_max is {limit}")]
+    RecordTooLarge {
+        /// Name of the file.
+        file: String,
+        /// The record.
+        lsn: Lsn,
+        /// Its length.
+        bytes: u32,
+        /// The configured limit.
+        limit: u32,
+    },
+
+    /// The segment was written by a release that this one cannot read.
+    #[error("{file} has format {major}.{minor} and needs a newer release")]
+    UnsupportedFormat {
+        /// Name of the file.
+        file: String,
+        /// Major version found.
+        major: u16,
+        /// Minor version found.
+        minor: u16,
+    },
+}
+
+/// What is wrong with a segment that is damaged.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Damage {
+    /// The segment's header fails its checksum or contradicts itself.
+    #[error("the segment header is not valid")]
+    Header,
+
+    /// The segment does not continue the one before it: a segment is missing, misnamed or of another log.
+    #[error("the segment does not continue its predecessor")]
+    Chain,
+
+    /// The log does not begin with its first segment.
+    #[error("the segments before it are missing")]
+    PredecessorMissing,
+
+    /// The segment says that another follows, but there is none.
+    #[error("the segment that follows is missing")]
+    SuccessorMissing,
+
+    /// The file is shorter than it was made, and no seal explains that.
+    #[error("the file is {found} bytes long and was made {made}")]
+    Shortened {
+        /// Bytes there are.
+        found: u64,
+        /// Bytes the file was made with.
+        made: u64,
+    },
+
+    /// A record that was durable is not readable any more.
+    #[error("a durable record is not readable, {valid_after} valid records follow in the file")]
+    Record {
+        /// Valid records of the same segment after the damage.
+        valid_after: usize,
+    },
+}
+
+/// Why a record was not accepted. Nothing was appended.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EnqueueError {
+    /// Too many bytes wait for the disk: try again when some are durable.
+    #[error("{pending_bytes} bytes wait for the disk, the limit is {limit}")]
+    Busy {
+        /// Bytes that wait, record headers included.
+        pending_bytes: usize,
+        /// The configured `pending_bytes_max`.
+        limit: usize,
+    },
+
+    /// The record or the batch can never be appended.
+    #[error("{bytes} bytes are more than the {limit} that fit")]
+    TooLarge {
+        /// Bytes asked for: of the record, or of the batch with its record headers.
+        bytes: usize,
+        /// The configured `record_bytes_max` or `batch_bytes_max`.
+        limit: usize,
+    },
+
+    /// The log was closed and accepts nothing more.
+    #[error("the log is closed")]
+    Closed,
+
+    /// The log has failed: reopen it to learn what is durable.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+/// Why pending records are not durable.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SyncError {
+    /// There is no space for the next segment. Nothing was lost and nothing is poisoned: the records stay
+    /// pending, and the next sync tries again.
+    #[error("no space for the next segment of the log")]
+    DiskFull,
+
+    /// The log has failed for good; every waiter was told.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+/// The log failed and stays failed: what is above `durable` may or may not be on the disk.
+///
+/// A failed sync is never repeated, as the kernel may have dropped the pages it could not write and would
+/// report success (Rebello and others, USENIX ATC 2020).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the log failed after LSN {durable}: {cause}")]
+pub struct Poisoned {
+    /// The last record known to be durable.
+    pub durable: Lsn,
+    /// What happened.
+    pub cause: PoisonCause,
+}
+
+/// What made a log fail.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PoisonCause {
+    /// The disk refused an operation.
+    #[error("{operation} failed: {kind}")]
+    Disk {
+        /// What was attempted.
+        operation: Operation,
+        /// The class of the error.
+        kind: io::ErrorKind,
+        /// The number the operating system gave, if it gave one.
+        os_error: Option<i32>,
+    },
+
+    /// The [`Syncer`](crate::Syncer) ended before it was asked to, or with records it could not write.
+    #[error("the syncer is gone")]
+    Abandoned,
+}
+
+impl PoisonCause {
+    pub(crate) fn disk(operation: Operation, error: &io::Error) -> Self {
+        Self::Disk { operation, kind: error.kind(), os_error: error.raw_os_error() }
+    }
+}
+
+/// A step on the disk that can fail.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// Reading bytes, a length or the directory.
+    Read,
+    /// Making a file.
+    Create,
+    /// Reserving space for a file.
+    Allocate,
+    /// Writing bytes.
+    Write,
+    /// Making a file's bytes durable.
+    Sync,
+    /// Giving a file its name.
+    Rename,
+    /// Removing a file.
+    Remove,
+    /// Cutting a file.
+    Truncate,
+    /// Making names durable.
+    SyncDirectory,
+    /// Keeping a copy of bytes in `quarantine/`.
+    Quarantine,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Allocate => "allocation",
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Rename => "rename",
+            Self::Remove => "removal",
+            Self::Truncate => "truncation",
+            Self::SyncDirectory => "directory sync",
+            Self::Quarantine => "quarantine copy",
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! A write-ahead log of opaque records: durable in order, honest about what it lost.
+//!
+//! Many callers append through a [`Log`], which touches memory only; one [`Syncer`] writes and syncs what
+//! they appended, group by group. Every record gets an [`Lsn`], counted from 1 without a gap, and is durable
+//! once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a torn tail by
+//! itself, refuses one whose durable records are damaged, and says when it cannot be certain.
+//!
+//! # What it does not do
+//!
+//! It does not know what records mean, index them, or read one by its LSN. It does not run a thread, draw
+//! randomness or depend on an asynchronous runtime. It does not repair: a damaged log is left as it is. It
+//! does not remove records.
+//!
+//! # Two types to know
+//!
+//! [`Log`] is what callers clone and append to. [`Opened`] is what an opening gives: the log, its syncer, the
+//! records there were, and a [`RecoveryReport`].
+//!
+//! ```
+//! use trellis_wal::{Config, Lsn, MemoryDisk, OpenSeed, open};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let disk = MemoryDisk::new();
+//! let seed = OpenSeed { log_uuid: [7; 16], salt: 11 };
+//! let opened = open(disk.clone(), Config::default(), seed)?;
+//!
+//! let log = opened.log;
+//! let syncer = opened.syncer;
+//! drop(opened.records);
+//! let thread = std::thread::spawn(move || syncer.run(|_durable| {}));
+//! let lsn = log.enqueue(b"hello")?;
+//! log.wait_durable_blocking(lsn)?;
+//! log.close();
+//! thread.join().expect("the syncer does not panic");
+//!
+//! let reopened = open(disk, Config::default(), seed)?;
+//! let records = reopened.records.collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(records, [(Lsn::from_u64(1), b"hello".to_vec())]);
+//! assert!(reopened.report.tail_certain);
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod error;
+mod lsn;
+
+mod log;
+mod queue;
+mod syncer;
+
+mod record;
+mod segment;
+mod writer;
+
+mod reader;
+mod recovery;
+mod replay;
+
+mod disk;
+
+pub use self::config::{Config, ConfigError};
+pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
+pub use self::error::{Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, SyncError};
+pub use self::log::Log;
+pub use self::lsn::Lsn;
+pub use self::recovery::{Opened, RecoveryReport, open};
+pub use self::replay::Records;
+pub use self::syncer::{Synced, Syncer};
+pub use self::writer::OpenSeed;

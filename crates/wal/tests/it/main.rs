@@ -1,0 +1,11 @@
+//! The log as its callers and its disk see it.
+#![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
+
+mod support;
+
+mod append;
+mod crash;
+mod damage;
+mod failure;
+mod files;
+mod format;
