@@ -1,0 +1,382 @@
+//! A node without its effects: the parts joined, nothing opened, read or awaited.
+//!
+//! [`Core`] is what the runtime drives with sockets and files, and the simulator with neither. Requests of
+//! clients lock one shard; everything about peers locks the control part and, under it, shards.
+
+mod control;
+mod effect;
+mod meta;
+mod record;
+mod recovery;
+mod shard;
+mod shared;
+mod status;
+
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use trellis_crdt::Kind;
+use trellis_replication::{
+    Config as ReplicationConfig, ConfigError as ReplicationConfigError, Gossip, Identity, LinkEvent, LinkId,
+    LinkKind, Ping, Refusal, Replicator, Start,
+};
+use trellis_storage::{Cursor, ListPage, Operation, OperationError, Outcome, Read, ReadError, slot_of};
+use trellis_swim::{Config as SwimConfig, ConfigError as SwimConfigError, Local, Swim};
+use trellis_wal::{Log, Lsn};
+
+pub use self::control::PingAnswer;
+pub use self::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+pub use self::meta::NodeMeta;
+pub use self::record::{Record, RecordError};
+pub use self::recovery::{Recovered, Recovery, RecoveryError};
+pub use self::status::{MemberStatus, Status};
+
+use self::control::{Control, Host, Join, Parts};
+use self::shard::{Shard, WriteError};
+use self::shared::Shared;
+
+/// The pure part of a node.
+#[derive(Debug)]
+pub struct Core {
+    shared: Shared,
+    shards: Box<[Mutex<Shard>]>,
+    control: Mutex<Control>,
+    started: Instant,
+}
+
+/// Two clocks read at the same moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic.
+    pub instant: Instant,
+    /// Milliseconds since the Unix epoch.
+    pub wall_millis: u64,
+}
+
+/// Everything that a core is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cluster id of the certificate.
+    pub cluster: String,
+    /// Who this process is. Its replica and epoch were logged and synced before.
+    pub local: Identity,
+    /// Host and port by which peers reach this node.
+    pub peer_address: String,
+    /// Host and port by which clients reach this node.
+    pub client_address: String,
+    /// Peer addresses to begin with.
+    pub seeds: Vec<String>,
+    /// Limits of replication.
+    pub replication: ReplicationConfig,
+    /// Rhythms of membership.
+    pub swim: SwimConfig,
+    /// Time between two ticks of gossip.
+    pub gossip_interval: Duration,
+    /// Members that one tick reaches.
+    pub gossip_fanout: usize,
+    /// How far this wall clock may be from the median of all before register writes are refused.
+    pub clock_skew_max: Duration,
+    /// Seeds every choice and jitter.
+    pub seed: u64,
+}
+
+/// A write that was applied and logged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// What to answer, once `lsn` is durable.
+    pub outcome: Outcome,
+    /// The end of the write in the log; `None` when nothing is waited for.
+    pub lsn: Option<Lsn>,
+    /// Slot and last seq of what was written; `None` when nothing was.
+    pub dot: Option<(u8, u64)>,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The request makes no sense here; nothing changed.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// The read makes no sense here.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The node does not serve in this phase; nothing changed.
+    #[error("the node is not serving (phase {0:?})")]
+    NotServing(Phase),
+    /// The log is full of what the disk has not taken yet; nothing changed.
+    #[error("the log has no room until the disk catches up")]
+    Busy,
+    /// The log failed; the change is never shown and never acknowledged.
+    #[error("the log failed")]
+    LogFailed,
+    /// The wall clock is too far from the others'; nothing changed.
+    #[error("this node's clock is too far from its peers': register writes are refused")]
+    ClockSkew,
+}
+
+/// A contradiction in the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// In the limits of replication.
+    #[error(transparent)]
+    Replication(#[from] ReplicationConfigError),
+    /// In the rhythms of membership.
+    #[error(transparent)]
+    Swim(#[from] SwimConfigError),
+}
+
+impl Core {
+    /// Makes a core of what recovery found.
+    ///
+    /// # Errors
+    ///
+    /// When the settings contradict each other.
+    pub fn new(settings: Settings, recovered: Recovered, log: Log, now: Now) -> Result<Self, SettingsError> {
+        let is_guest = recovered.guest_of.is_some();
+        let mut swim = Swim::new(
+            settings.swim.clone(),
+            Local {
+                id: settings.local.name.clone(),
+                epoch: settings.local.epoch,
+                addr: settings.peer_address.clone(),
+                meta: NodeMeta {
+                    node: settings.local.node,
+                    replica: settings.local.replica,
+                    boot_nonce: settings.local.boot_nonce,
+                    is_guest,
+                    client_address: settings.client_address.clone(),
+                }
+                .encode(),
+            },
+            recovery::cluster_hash(&settings.cluster),
+            settings.seed,
+            now.instant,
+        )?;
+        let join = is_guest.then(|| Join::new(settings.seeds.clone(), now.instant));
+        if !is_guest {
+            let mut seeds = settings.seeds.clone();
+            seeds.extend(recovered.addresses.values().cloned());
+            swim.join(seeds, now.instant);
+        }
+        let replica = settings.local.replica;
+        let start = Start {
+            cluster: settings.cluster,
+            local: settings.local,
+            roster: recovered.roster,
+            clock: recovered.clock,
+            guest_of: recovered.guest_of,
+            seed: settings.seed,
+        };
+        let replicator = Replicator::new(settings.replication, start, now.instant)?;
+        let parts = Parts {
+            replicator,
+            swim,
+            addresses: recovered.addresses,
+            join,
+            gossip_interval: settings.gossip_interval,
+            gossip_fanout: settings.gossip_fanout,
+            clock_skew_max: settings.clock_skew_max,
+        };
+        let phase = if is_guest { Phase::Guest } else { Phase::Serving };
+        let shards =
+            recovered.keyspaces.into_iter().map(|keyspace| Mutex::new(Shard::new(keyspace, replica)));
+        let core = Self {
+            shared: Shared::new(log, recovered.hlc, phase),
+            shards: shards.collect(),
+            control: Mutex::new(Control::new(parts, now.instant)),
+            started: now.instant,
+        };
+        core.with_control(now, |_, _| ());
+        Ok(core)
+    }
+
+    /// Applies and logs a client's operation; the answer is due once `lsn` is durable.
+    ///
+    /// # Errors
+    ///
+    /// Nothing changed, except for `LogFailed`, after which the node serves no writes.
+    pub fn write(&self, operation: &Operation<'_>, now: Now) -> Result<Written, RequestError> {
+        let phase = self.shared.phase();
+        if phase != Phase::Serving {
+            return Err(RequestError::NotServing(phase));
+        }
+        if self.shared.is_skewed() && is_stamped(operation) {
+            return Err(RequestError::ClockSkew);
+        }
+        if !self.shared.log.has_room() {
+            return Err(RequestError::Busy);
+        }
+        let written =
+            self.shard(slot_of(operation.key())).lock().write(operation, now.wall_millis, &self.shared);
+        match written {
+            Ok(write) => {
+                let dot = write.applied.changes.last().map(|change| (write.applied.slot, change.seq));
+                Ok(Written { outcome: write.applied.outcome, lsn: write.lsn, dot })
+            }
+            Err(WriteError::Refused(error)) => Err(error.into()),
+            Err(WriteError::Log) => {
+                self.handle_log_failed(now);
+                Err(RequestError::LogFailed)
+            }
+        }
+    }
+
+    /// Reads a key; the answer is due once the returned LSN is durable (invariant 4).
+    ///
+    /// # Errors
+    ///
+    /// When the node is a guest or removed, or the key has other kinds than the one asked for.
+    pub fn read(&self, key: &str, kind: Option<Kind>) -> Result<(Read, Option<Lsn>), RequestError> {
+        self.check_readable()?;
+        let shard = self.shard(slot_of(key)).lock();
+        let read = shard.keyspace().read(key, kind)?;
+        Ok((read, shard.undurable(key)))
+    }
+
+    /// Lists keys from a cursor on; the answer is due once the returned LSN is durable.
+    ///
+    /// A page ends with its slot or after `examine_max` keys looked at, so it may hold few or none and have a next.
+    ///
+    /// # Errors
+    ///
+    /// When the node is a guest or removed.
+    pub fn list(
+        &self,
+        cursor: Cursor,
+        prefix: &str,
+        kind: Option<Kind>,
+        examine_max: usize,
+        out_max: usize,
+    ) -> Result<(ListPage, Option<Lsn>), RequestError> {
+        self.check_readable()?;
+        let shard = self.shard(cursor.slot()).lock();
+        let page = shard.keyspace().list_slot(cursor, prefix, kind, examine_max, out_max);
+        Ok((page, shard.last_pending()))
+    }
+
+    fn check_readable(&self) -> Result<(), RequestError> {
+        match self.shared.phase() {
+            Phase::Serving | Phase::Draining | Phase::Failed => Ok(()),
+            phase => Err(RequestError::NotServing(phase)),
+        }
+    }
+
+    /// Registers a durable write that waits for `nodes` nodes, this one included; the answer is
+    /// [`Effect::Replicated`].
+    pub fn await_replicas(&self, ticket: u64, dot: (u8, u64), nodes: u32, now: Now) {
+        self.with_control(now, |control, _| control.replicator.await_replicas(ticket, dot.0, dot.1, nodes));
+    }
+
+    /// Forgets a waiting write and returns how many nodes are known to hold it.
+    pub fn cancel_replicas(&self, ticket: u64) -> u32 {
+        self.control.lock().replicator.cancel_replicas(ticket)
+    }
+
+    /// Names a stream that a peer opened; `PushIn` or `SyncIn`.
+    pub fn accept(&self, peer: &str, kind: LinkKind, now: Now) -> LinkId {
+        self.with_control(now, |control, host| control.accept(host, peer, kind))
+    }
+
+    /// Takes what happened to a stream.
+    pub fn handle_link(&self, link: LinkId, event: LinkEvent, now: Now) {
+        self.with_control(now, |control, host| control.handle_link(host, link, event));
+    }
+
+    /// Answers a ping of the node whose certificate says `from`.
+    pub fn answer_ping(&self, from: &str, ping: &Ping, now: Now) -> PingAnswer {
+        self.with_control(now, |control, host| control.answer_ping(host, from, ping))
+    }
+
+    /// Answers gossip of the node whose certificate says `from`.
+    ///
+    /// # Errors
+    ///
+    /// When that node was removed or belongs to another founding.
+    pub fn answer_gossip(&self, from: &str, gossip: &Gossip, now: Now) -> Result<Gossip, Refusal> {
+        self.with_control(now, |control, host| control.answer_gossip(host, from, gossip))
+    }
+
+    /// Takes the outcome of an [`Effect::Call`].
+    pub fn handle_answer(&self, call: CallId, answer: Result<Answer, CallFailure>, now: Now) {
+        self.with_control(now, |control, host| control.handle_answer(host, call, answer));
+    }
+
+    /// Takes note that the log is durable further than before.
+    pub fn handle_durable(&self, now: Now) {
+        self.with_control(now, Control::handle_durable);
+    }
+
+    /// Takes note that the log failed: readiness goes down, nothing is acknowledged any more (R17).
+    pub fn handle_log_failed(&self, now: Now) {
+        self.with_control(now, Control::fail);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&self, now: Now) {
+        self.with_control(now, Control::handle_timeout);
+    }
+
+    /// Refuses writes from here on, so that what was written can be drained.
+    pub fn drain(&self) {
+        self.shared.advance(Phase::Draining);
+    }
+
+    /// Says goodbye to the other members; what is to be said comes as effects.
+    pub fn leave(&self, now: Now) {
+        self.with_control(now, |control, host| {
+            control.leave(host.now.instant);
+        });
+    }
+
+    /// Tells whether all alive peers hold everything that this process wrote.
+    pub fn is_drained(&self) -> bool {
+        self.control.lock().replicator.is_drained()
+    }
+
+    /// Returns the next thing for the runtime to do.
+    pub fn poll_effect(&self) -> Option<Effect> {
+        self.control.lock().poll_effect()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.control.lock().poll_timeout()
+    }
+
+    /// Returns what the node is able to do.
+    pub fn phase(&self) -> Phase {
+        self.shared.phase()
+    }
+
+    /// Returns the log of this node.
+    pub fn log(&self) -> &Log {
+        &self.shared.log
+    }
+
+    fn shard(&self, slot: u8) -> &Mutex<Shard> {
+        &self.shards[usize::from(slot) % self.shards.len()]
+    }
+
+    /// Runs `handle` under the control lock and performs what comes of it within the node.
+    fn with_control<T>(&self, now: Now, handle: impl FnOnce(&mut Control, &Host<'_>) -> T) -> T {
+        let host = Host { shared: &self.shared, shards: &self.shards, now };
+        let mut control: MutexGuard<'_, Control> = self.control.lock();
+        let result = handle(&mut control, &host);
+        control.drive(&host);
+        result
+    }
+}
+
+/// Whether the operation writes a stamp into a register: the only thing for which wall clocks must agree.
+fn is_stamped(operation: &Operation<'_>) -> bool {
+    match operation {
+        Operation::Set { kind, .. } => *kind == Kind::LwwRegister,
+        Operation::Delete { kind, .. } => kind.is_none_or(|kind| kind == Kind::LwwRegister),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! SWIM's outputs performed, and pings answered.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use trellis_replication::{Holder, Ping, Pong};
+use trellis_swim::{Handled, Member, Output, SendFailure, State, Transmit, TransmitId, TransmitKind};
+
+use super::{Callee, Control, Host, Purpose};
+use crate::core::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+use crate::core::meta::NodeMeta;
+use crate::core::record::Record;
+
+/// The answer to a ping, or its number if it comes later.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PingAnswer {
+    /// At once.
+    Now(Box<Pong>),
+    /// By [`Effect::Answer`] with this number, or never: give up at the ping's deadline.
+    Later(u64),
+}
+
+impl Control {
+    /// Performs what SWIM and replication ask for until both ask for nothing more.
+    pub(crate) fn drive(&mut self, host: &Host<'_>) {
+        loop {
+            self.perform_replication(host);
+            let Some(output) = self.swim.poll_output() else { return };
+            match output {
+                Output::Transmit(transmit) => self.transmit(host, transmit),
+                Output::Reply { request, payload } => self.answer_later(host, request, payload),
+                Output::Event(event) => self.on_swim_event(host, event),
+            }
+        }
+    }
+
+    fn transmit(&mut self, host: &Host<'_>, transmit: Transmit<String>) {
+        let swim = Bytes::from(transmit.payload);
+        let request = match transmit.kind {
+            TransmitKind::PingDirect | TransmitKind::PingIndirect => {
+                Request::Ping(Ping { swim, wall_millis: host.now.wall_millis, joining: None })
+            }
+            TransmitKind::Gossip | TransmitKind::Join | TransmitKind::Leave => {
+                Request::Gossip(self.bare_gossip(swim))
+            }
+        };
+        let to = Callee { name: transmit.peer, address: transmit.to };
+        self.call(host, Purpose::Swim(transmit.id), to, request, transmit.deadline);
+    }
+
+    pub(crate) fn answer_ping(&mut self, host: &Host<'_>, from: &str, ping: &Ping) -> PingAnswer {
+        let mut swim = Vec::new();
+        if !ping.swim.is_empty() {
+            match self.swim.handle_message(&from.to_owned(), &ping.swim, host.now.instant) {
+                Ok(Handled::Reply(reply)) => swim = reply,
+                Ok(Handled::Deferred(request)) => {
+                    let id = self.next_call;
+                    self.next_call += 1;
+                    self.deferred.insert(id, request);
+                    if self.deferred.len() > DEFERRED_MAX {
+                        self.deferred.pop_first();
+                    }
+                    return PingAnswer::Later(id);
+                }
+                Err(_) => {}
+            }
+        }
+        let mut pong = self.pong(host, swim);
+        pong.holder = ping.joining.as_ref().and_then(|(name, node)| self.holder(name, *node));
+        PingAnswer::Now(Box::new(pong))
+    }
+
+    fn pong(&self, host: &Host<'_>, swim: Vec<u8>) -> Pong {
+        Pong {
+            identity: self.replicator.local().clone(),
+            founding: self.replicator.roster().founding,
+            is_guest: self.replicator.is_guest() || host.shared.phase() != Phase::Serving,
+            swim: Bytes::from(swim),
+            wall_millis: host.now.wall_millis,
+            holder: None,
+        }
+    }
+
+    fn answer_later(&mut self, host: &Host<'_>, request: trellis_swim::RequestId, payload: Vec<u8>) {
+        let Some(id) = self.deferred.iter().find(|(_, waiting)| **waiting == request).map(|(id, _)| *id)
+        else {
+            return;
+        };
+        self.deferred.remove(&id);
+        let pong = Box::new(self.pong(host, payload));
+        self.effects.push_back(Effect::Answer { id, pong });
+    }
+
+    /// Who holds a name that another node wants to join under.
+    fn holder(&self, name: &str, newcomer: trellis_replication::NodeId) -> Option<Holder> {
+        let node = self.replicator.roster().holder(name).filter(|node| *node != newcomer)?;
+        let member = self.swim.member(&name.to_owned());
+        let meta = member.and_then(|member| NodeMeta::decode(&member.meta)).filter(|meta| meta.node == node);
+        Some(Holder {
+            node,
+            boot_nonce: meta.map_or(0, |meta| meta.boot_nonce),
+            address: member.map(|member| member.addr.clone()).unwrap_or_default(),
+            is_dead: member.is_some_and(|member| matches!(member.state, State::Dead | State::Left)),
+        })
+    }
+
+    pub(crate) fn handle_answer(&mut self, host: &Host<'_>, id: CallId, answer: Result<Answer, CallFailure>) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        let now = host.now.instant;
+        if let Ok(Answer::Pong(pong)) = &answer {
+            self.measure_skew(host, &pong.identity.name, pong.wall_millis, call.sent_wall_millis);
+        }
+        match (call.purpose, answer) {
+            (Purpose::Swim(transmit), Ok(Answer::Pong(pong))) => {
+                self.take_swim_reply(transmit, &pong.swim, now);
+            }
+            (Purpose::Swim(transmit), Ok(Answer::Gossip(gossip))) => {
+                self.take_swim_reply(transmit, &gossip.swim, now);
+            }
+            (Purpose::Swim(transmit), Err(failure)) => {
+                self.swim.handle_send_failure(transmit, send_failure(failure), now);
+            }
+            (Purpose::Gossip { peer, swim }, Ok(Answer::Gossip(gossip))) => {
+                if let Some(transmit) = swim {
+                    self.take_swim_reply(transmit, &gossip.swim, now);
+                }
+                if let Err(refusal) = self.take_gossip(host, &peer, &gossip) {
+                    let refused = trellis_replication::Event::Refused { peer, refusal };
+                    self.notice(Notice::Replication(refused));
+                }
+            }
+            (Purpose::Inquiry { seed }, answer) => self.handle_inquiry(host, seed, as_pong(answer)),
+            (Purpose::Holder { donor, node, boot_nonce }, answer) => {
+                self.handle_holder(host, &donor, (node, boot_nonce), as_pong(answer));
+            }
+            (Purpose::Gossip { swim: Some(transmit), .. }, Err(failure)) => {
+                self.swim.handle_send_failure(transmit, send_failure(failure), now);
+            }
+            (Purpose::Gossip { .. }, _) => {}
+        }
+    }
+
+    /// A reply that SWIM cannot read is as good as none: its own timers take care of it.
+    fn take_swim_reply(&mut self, transmit: TransmitId, reply: &[u8], now: Instant) {
+        if self.swim.handle_reply(transmit, reply, now).is_err() {
+            self.swim.handle_send_failure(transmit, SendFailure::Closed, now);
+        }
+    }
+
+    /// Hands SWIM's bytes of a gossip exchange over and returns its answer, empty for none.
+    pub(super) fn answer_swim_gossip(&mut self, host: &Host<'_>, from: &str, swim: &Bytes) -> Bytes {
+        if swim.is_empty() {
+            return Bytes::new();
+        }
+        match self.swim.handle_message(&from.to_owned(), swim, host.now.instant) {
+            Ok(Handled::Reply(reply)) => Bytes::from(reply),
+            Ok(_) | Err(_) => Bytes::new(),
+        }
+    }
+
+    fn on_swim_event(&mut self, host: &Host<'_>, event: trellis_swim::Event<String>) {
+        use trellis_swim::Event as Swim;
+        match event {
+            Swim::Up(member) => self.on_member(host, &member, Some("alive")),
+            Swim::Updated(member) => self.on_member(host, &member, None),
+            Swim::Refuted(member) => self.on_member(host, &member, Some("alive")),
+            Swim::Suspected(member) => self.on_member(host, &member, Some("suspect")),
+            Swim::Dead(member) => self.on_gone(host, member.id, "dead"),
+            Swim::Left(member) => self.on_gone(host, member.id, "left"),
+            Swim::Conflict(member) => {
+                self.conflicts += 1;
+                let detail =
+                    format!("another live process shows this name, at {}; stop one of the two", member.addr);
+                self.notice(Notice::Conflict { name: member.id, detail });
+            }
+            Swim::LeaveDrained => self.effects.push_back(Effect::LeaveDrained),
+        }
+    }
+
+    fn on_member(&mut self, host: &Host<'_>, member: &Member<String>, state: Option<&'static str>) {
+        let name = member.id.clone();
+        if name == self.replicator.local().name {
+            return;
+        }
+        if !member.addr.is_empty() && self.addresses.get(&name) != Some(&member.addr) {
+            self.addresses.insert(name.clone(), member.addr.clone());
+            self.log(host, &Record::PeerAddress { name: name.clone(), address: member.addr.clone() });
+        }
+        let is_guest = NodeMeta::decode(&member.meta).is_some_and(|meta| meta.is_guest);
+        let is_alive = matches!(member.state, State::Alive | State::Suspect);
+        self.replicator.set_alive(&name, is_alive && !is_guest, host.now.instant);
+        if let Some(state) = state {
+            self.notice(Notice::Membership { name, state });
+        }
+    }
+
+    fn on_gone(&mut self, host: &Host<'_>, name: String, state: &'static str) {
+        self.replicator.set_alive(&name, false, host.now.instant);
+        self.skew.forget(&name);
+        self.gossip.forget(&name);
+        self.notice(Notice::Membership { name, state });
+    }
+
+    pub(super) fn alive_members(&self) -> Vec<String> {
+        self.swim
+            .members()
+            .filter(|member| matches!(member.state, State::Alive | State::Suspect))
+            .filter(|member| !NodeMeta::decode(&member.meta).is_some_and(|meta| meta.is_guest))
+            .map(|member| member.id.clone())
+            .collect()
+    }
+
+    /// Shows the others that this node is a member from here on.
+    pub(super) fn update_meta(&mut self, host: &Host<'_>) {
+        let mut meta = NodeMeta::decode(&self.swim.local().meta).unwrap_or_default();
+        meta.is_guest = self.replicator.is_guest();
+        let encoded = meta.encode();
+        let _ = self.swim.update_meta(encoded, host.now.instant);
+    }
+
+    pub(crate) fn leave(&mut self, now: Instant) {
+        self.swim.leave(now);
+    }
+
+    fn measure_skew(&mut self, host: &Host<'_>, peer: &str, theirs: u64, sent: u64) {
+        if peer == self.replicator.local().name {
+            return;
+        }
+        self.skew.measure(peer, theirs, sent, host.now.wall_millis);
+        let is_beyond = self.skew.is_beyond();
+        if host.shared.set_skewed(is_beyond) {
+            self.notice(Notice::ClockSkew { ahead_millis: self.skew.ahead_millis(), is_beyond });
+        }
+    }
+}
+
+fn as_pong(answer: Result<Answer, CallFailure>) -> Result<Pong, CallFailure> {
+    match answer {
+        Ok(Answer::Pong(pong)) => Ok(*pong),
+        Ok(Answer::Gossip(_)) => Err(CallFailure::Closed),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn send_failure(failure: CallFailure) -> SendFailure {
+    match failure {
+        CallFailure::Refused => SendFailure::Refused,
+        CallFailure::TimedOut => SendFailure::TimedOut,
+        CallFailure::Closed => SendFailure::Closed,
+    }
+}
+
+/// Indirect probes that this node makes for others at the same time; beyond, the oldest goes unanswered.
+const DEFERRED_MAX: usize = 1024;

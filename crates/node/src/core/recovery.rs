@@ -1,0 +1,200 @@
+//! From the records of a log back to the state they describe, through the same merges as arrival (R16).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trellis_crdt::{Dot, Hlc, ReplicaId};
+use trellis_replication::{FoundingId, MemberRecord, NodeClock, NodeId, Owner, Roster};
+use trellis_storage::{Config as StorageConfig, Keyspace, MergeError};
+use trellis_wal::Lsn;
+
+use super::record::{Record, RecordError};
+
+/// Replays records in log order.
+#[derive(Debug)]
+pub struct Recovery {
+    keyspaces: Vec<Keyspace>,
+    roster: Roster,
+    guest_of: Option<BTreeSet<u8>>,
+    addresses: BTreeMap<String, String>,
+    hlc: Hlc,
+    records: u64,
+}
+
+/// What a log says, ready to become a [`Core`](super::Core).
+#[derive(Debug)]
+pub struct Recovered {
+    /// One a shard.
+    pub keyspaces: Vec<Keyspace>,
+    /// The clock of all slots: durable, since all of it was in the log.
+    pub clock: NodeClock,
+    /// Members, removals and replica table.
+    pub roster: Roster,
+    /// The slots that a guest has not adopted; `None` for a member.
+    pub guest_of: Option<BTreeSet<u8>>,
+    /// Where members were last reached.
+    pub addresses: BTreeMap<String, String>,
+    /// The greatest stamp (R11).
+    pub hlc: Hlc,
+}
+
+/// A record that cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("log record {lsn} cannot be replayed: {cause}")]
+pub struct RecoveryError {
+    /// Where it is.
+    pub lsn: Lsn,
+    /// What is wrong with it.
+    #[source]
+    pub cause: ReplayError,
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// It cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+}
+
+impl Recovery {
+    /// Begins with an empty state of `shards` shards. `cluster` keys the digests.
+    pub fn new(shards: usize, cluster: &str, storage: &StorageConfig) -> Self {
+        let key = digest_key(cluster);
+        Self {
+            keyspaces: (0..shards.max(1)).map(|_| Keyspace::new(key, storage.clone())).collect(),
+            roster: Roster::default(),
+            guest_of: None,
+            addresses: BTreeMap::new(),
+            hlc: Hlc::ZERO,
+            records: 0,
+        }
+    }
+
+    /// Replays one record.
+    ///
+    /// # Errors
+    ///
+    /// When the record makes no sense; recovery must stop then.
+    pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
+        self.records += 1;
+        self.apply(bytes).map_err(|cause| RecoveryError { lsn, cause })
+    }
+
+    fn apply(&mut self, bytes: &[u8]) -> Result<(), ReplayError> {
+        match Record::decode(bytes)? {
+            Record::ReplicaStart { replica, owner } => {
+                self.roster.replicas.insert(replica, owner);
+            }
+            Record::GuestStart => self.guest_of = Some((0..=u8::MAX).collect()),
+            Record::GuestEnd => self.guest_of = None,
+            Record::Roster(news) => {
+                self.roster.merge(&news);
+            }
+            Record::PeerAddress { name, address } => {
+                self.addresses.insert(name, address);
+            }
+            Record::Delta { slot, origin, seq, payload } => {
+                let merged = self.keyspace(slot).merge_delta(slot, Dot::new(origin, seq), payload)?;
+                self.observe(merged.stamp);
+            }
+            Record::Entry { slot, payload } => {
+                let merged = self.keyspace(slot).merge_entry(slot, payload)?;
+                self.observe(merged.stamp);
+            }
+            Record::Adoption { slot, clock, hlc } => {
+                self.keyspace(slot).adopt(slot, &clock);
+                self.observe(Some(hlc));
+                if let Some(remaining) = &mut self.guest_of {
+                    remaining.remove(&slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keyspace(&mut self, slot: u8) -> &mut Keyspace {
+        let shards = self.keyspaces.len();
+        &mut self.keyspaces[usize::from(slot) % shards]
+    }
+
+    fn observe(&mut self, stamp: Option<Hlc>) {
+        self.hlc = self.hlc.max(stamp.unwrap_or(Hlc::ZERO));
+    }
+
+    /// Tells whether the log was empty: a data directory that was just made.
+    pub fn is_fresh(&self) -> bool {
+        self.records == 0
+    }
+
+    /// The greatest epoch that any process of `node` had, 0 for none.
+    pub fn epoch(&self, node: NodeId) -> u64 {
+        self.roster.newest_replica(node).map_or(0, |(_, epoch)| epoch)
+    }
+
+    /// Enters this process, which the caller logs as the returned records and syncs before anything else.
+    ///
+    /// A fresh directory founds the cluster if `founding` is given and joins as a guest otherwise.
+    pub fn start(
+        &mut self,
+        name: &str,
+        replica: ReplicaId,
+        owner: Owner,
+        founding: Option<FoundingId>,
+    ) -> Vec<Record<'static>> {
+        let mut records = Vec::new();
+        if self.is_fresh() {
+            match founding {
+                Some(founding) => {
+                    let mut roster = Roster { founding: Some(founding), ..Roster::default() };
+                    let record = MemberRecord { name: name.to_owned(), donors: BTreeMap::new() };
+                    roster.members.insert(owner.node, record);
+                    self.roster.merge(&roster);
+                    records.push(Record::Roster(roster));
+                }
+                None => {
+                    self.guest_of = Some((0..=u8::MAX).collect());
+                    records.push(Record::GuestStart);
+                }
+            }
+        }
+        self.roster.replicas.insert(replica, owner);
+        records.push(Record::ReplicaStart { replica, owner });
+        records
+    }
+
+    /// Ends recovery.
+    pub fn finish(self) -> Recovered {
+        let shards = self.keyspaces.len();
+        let clock = (0..=u8::MAX)
+            .map(|slot| (slot, self.keyspaces[usize::from(slot) % shards].clock(slot).clone()))
+            .collect();
+        Recovered {
+            keyspaces: self.keyspaces,
+            clock,
+            roster: self.roster,
+            guest_of: self.guest_of,
+            addresses: self.addresses,
+            hlc: self.hlc,
+        }
+    }
+}
+
+/// A number that SWIM compares before anything else in a message.
+pub(crate) fn cluster_hash(cluster: &str) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = siphasher::sip::SipHasher13::new_with_keys(0, 0);
+    hasher.write(cluster.as_bytes());
+    hasher.finish()
+}
+
+/// The key of the digests: all nodes of a cluster derive the same, and two clusters different ones.
+fn digest_key(cluster: &str) -> [u8; 16] {
+    use siphasher::sip128::{Hasher128, SipHasher13};
+    let mut hasher = SipHasher13::new_with_keys(1, 1);
+    std::hash::Hasher::write(&mut hasher, cluster.as_bytes());
+    hasher.finish128().as_u128().to_le_bytes()
+}

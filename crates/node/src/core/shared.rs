@@ -1,0 +1,69 @@
+//! What all parts of a core look at without a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use trellis_crdt::Hlc;
+use trellis_wal::Log;
+
+use super::effect::Phase;
+
+/// The log, the hybrid logical clock, and the phase of a node.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) log: Log,
+    hlc: AtomicU64,
+    phase: AtomicU8,
+    is_skewed: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(log: Log, hlc: Hlc, phase: Phase) -> Self {
+        Self {
+            log,
+            hlc: AtomicU64::new(hlc.as_u64()),
+            phase: AtomicU8::new(phase as u8),
+            is_skewed: AtomicBool::new(false),
+        }
+    }
+
+    /// Mints a stamp above every stamp that was minted or observed here.
+    pub(crate) fn stamp(&self, wall_millis: u64) -> Hlc {
+        let tick = |last| Some(Hlc::from_u64(last).tick(wall_millis).as_u64());
+        match self.hlc.fetch_update(Ordering::AcqRel, Ordering::Acquire, tick) {
+            Ok(last) | Err(last) => Hlc::from_u64(last).tick(wall_millis),
+        }
+    }
+
+    /// Raises the clock to a stamp that came from elsewhere (R11).
+    pub(crate) fn observe(&self, hlc: Hlc) {
+        self.hlc.fetch_max(hlc.as_u64(), Ordering::AcqRel);
+    }
+
+    pub(crate) fn hlc(&self) -> Hlc {
+        Hlc::from_u64(self.hlc.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Guest,
+            1 => Phase::Serving,
+            2 => Phase::Draining,
+            3 => Phase::Failed,
+            _ => Phase::Removed,
+        }
+    }
+
+    /// Moves on to a later phase; a node never goes back. Returns whether it moved.
+    pub(crate) fn advance(&self, phase: Phase) -> bool {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+    }
+
+    pub(crate) fn is_skewed(&self) -> bool {
+        self.is_skewed.load(Ordering::Acquire)
+    }
+
+    /// Returns whether this is a change.
+    pub(crate) fn set_skewed(&self, is_skewed: bool) -> bool {
+        self.is_skewed.swap(is_skewed, Ordering::AcqRel) != is_skewed
+    }
+}

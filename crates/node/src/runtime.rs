@@ -1,0 +1,199 @@
+//! The effects around the core: boot as a list of steps, and shutdown in the reverse order.
+
+mod boot;
+mod clients;
+mod clock;
+mod data_dir;
+mod driver;
+mod error;
+mod log_thread;
+mod memory;
+mod metrics;
+mod outgoing;
+mod peers;
+mod report;
+mod service;
+mod settings;
+mod status_http;
+mod streams;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use trellis_rpc::{Health, TlsReloader, serve_clients, serve_peers};
+
+pub use self::data_dir::DataDirError;
+pub use self::error::ServeError;
+
+use self::boot::Listeners;
+use self::clients::Clients;
+use self::driver::Driver;
+use self::log_thread::LogSignal;
+use self::memory::MemoryGauge;
+use self::outgoing::Outgoing;
+use self::peers::Peers;
+use self::service::{Concerns, Service};
+use self::waiters::Waiters;
+use crate::Config;
+use crate::core::{Core, Phase};
+
+/// Runs a node until SIGTERM or SIGINT, then drains, syncs and closes. `found` makes an empty data directory found a
+/// cluster although there are seeds; it is refused when a seed answers.
+///
+/// Must run in a tokio runtime with time and IO.
+///
+/// # Errors
+///
+/// Why the node cannot start, or that its log failed while it ran. A node that did not start has changed nothing but
+/// its data directory.
+pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
+    let mut stop = StopSignals::new()?;
+
+    tracing::info!(name = config.name, "1. certificates");
+    let tls = Arc::new(boot::load_certificates(&config)?);
+    let cluster = tls.own().cluster;
+
+    tracing::info!("2. listeners");
+    let listeners = Listeners::bind(&config).await?;
+    let core_cell = Arc::new(ArcSwapOption::<Core>::empty());
+    let (stopping, stopped) = watch::channel(false);
+    let status = tokio::spawn(status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone())));
+
+    tracing::info!("3. the log");
+    let opened = boot::open_log(&config, &cluster)?;
+    let founding = boot::founding(&config, found, opened.recovery.is_fresh(), &tls).await?;
+
+    tracing::info!("4. the core");
+    let boot::Started { core, syncer } = boot::start_core(&config, &cluster, opened, founding)?;
+    let core = Arc::new(core);
+    let waiters = Waiters::new(core.log().clone());
+    let signal = LogSignal::default();
+    let log_thread = log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
+
+    tracing::info!("5. peers");
+    let concerns = Concerns::default();
+    let health = Health::default();
+    let driver = Driver::new(Arc::clone(&core), Outgoing::new(Arc::clone(&tls)), concerns.clone(), health.clone());
+    let peers = tokio::spawn(serve_peers(
+        listeners.peer,
+        Arc::clone(&tls),
+        Arc::new(Peers { driver: driver.clone() }),
+        settings::peer_server(&config),
+        until(stopped.clone()),
+    ));
+    let driving = tokio::spawn(driver.clone().run(signal.clone()));
+    driver.pump();
+
+    tracing::info!("6. clients");
+    let memory = MemoryGauge::start(config.limits.memory);
+    let service = Service::new(Arc::clone(&core), waiters, driver.clone(), concerns, memory);
+    let handler = Clients {
+        core: Arc::clone(&core),
+        service,
+        name: config.name.clone(),
+        cluster,
+        wal: config.data_dir.join("wal"),
+    };
+    let server = settings::client_server(&config);
+    let clients = tokio::spawn(serve_clients(
+        listeners.client,
+        Arc::clone(&tls),
+        Arc::new(handler),
+        health,
+        server,
+        until(stopped),
+    ));
+    core_cell.store(Some(Arc::clone(&core)));
+    driver.show_health();
+    tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
+
+    let reason = stop.wait(&tls).await;
+    tracing::info!(reason, "stopping");
+    drain(&core, &driver, config.limits.drain_timeout).await;
+    let _ = stopping.send(true);
+    for task in [clients, peers] {
+        finish(task).await;
+    }
+    finish(status).await;
+    core.log().close();
+    let failed = core.phase() == Phase::Failed;
+    let joined = tokio::task::spawn_blocking(move || log_thread.join()).await;
+    driving.abort();
+    if failed || !matches!(joined, Ok(Ok(()))) {
+        return Err(ServeError::LogFailed);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Refuses writes, gives peers the time to take what was written, and says goodbye.
+async fn drain(core: &Core, driver: &Driver, patience: Duration) {
+    core.drain();
+    let drained = async {
+        while !core.is_drained() {
+            driver.progress().await;
+        }
+    };
+    if tokio::time::timeout(patience, drained).await.is_err() {
+        tracing::warn!("not every peer has taken everything; what is missing stays in the log and is offered again");
+    }
+    let left = driver.left();
+    tokio::pin!(left);
+    core.leave(clock::now());
+    driver.pump();
+    if tokio::time::timeout(GOODBYE_PATIENCE, left).await.is_err() {
+        tracing::debug!("the goodbye was not confirmed");
+    }
+}
+
+async fn finish(task: JoinHandle<impl Sized>) {
+    let abort = task.abort_handle();
+    if tokio::time::timeout(CLOSE_PATIENCE, task).await.is_err() {
+        abort.abort();
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+}
+
+/// SIGTERM and SIGINT stop the node; SIGHUP reads the certificates again.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self, ServeError> {
+        let on = |kind| signal(kind).map_err(ServeError::Signals);
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait(&mut self, tls: &TlsReloader) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => match tls.reload() {
+                    Ok(()) => tracing::info!("certificates were read again"),
+                    Err(error) => tracing::error!(%error, "certificates stay as they were"),
+                },
+            }
+        }
+    }
+}
+
+/// How long a goodbye may take.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long requests under way may take to end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(3);

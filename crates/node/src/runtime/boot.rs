@@ -1,0 +1,172 @@
+//! The steps of a start that can fail, in their order.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use trellis_crdt::ReplicaId;
+use trellis_replication::{FoundingId, Identity, NodeId, Owner, Ping};
+use trellis_rpc::{DialConfig, PeerClient, Role, TlsFiles, TlsReloader};
+use trellis_storage::Config as StorageConfig;
+use trellis_wal::{FileDisk, Log, OpenSeed, Syncer};
+
+use super::data_dir::DataDir;
+use super::error::ServeError;
+use super::{clock, settings};
+use crate::Config;
+use crate::core::{Core, Recovery, Settings};
+
+/// Loads the certificates and holds them against the configuration.
+pub(crate) fn load_certificates(config: &Config) -> Result<TlsReloader, ServeError> {
+    let files = TlsFiles {
+        ca: config.tls.ca.clone(),
+        cert: config.tls.cert.clone(),
+        key: config.tls.key.clone(),
+    };
+    let tls = TlsReloader::load(files).map_err(ServeError::Certificates)?;
+    let own = tls.own();
+    if own.role != Role::Node || own.name != config.name {
+        return Err(ServeError::WrongCertificate { certificate: own.to_string(), name: config.name.clone() });
+    }
+    Ok(tls)
+}
+
+/// The three sockets of a node; a port that is taken is an error.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    pub(crate) client: TcpListener,
+    pub(crate) peer: TcpListener,
+    pub(crate) status: TcpListener,
+}
+
+impl Listeners {
+    pub(crate) async fn bind(config: &Config) -> Result<Self, ServeError> {
+        Ok(Self {
+            client: bind("clients", config.client.bind_address()).await?,
+            peer: bind("peers", config.peer.bind_address()).await?,
+            status: bind("the status page", config.status.bind_address()).await?,
+        })
+    }
+}
+
+async fn bind(what: &'static str, address: String) -> Result<TcpListener, ServeError> {
+    match TcpListener::bind(&address).await {
+        Ok(listener) => Ok(listener),
+        Err(source) => Err(ServeError::Listen { what, address, source }),
+    }
+}
+
+/// A log that was read to its end.
+#[derive(Debug)]
+pub(crate) struct OpenedLog {
+    pub(crate) recovery: Recovery,
+    node: NodeId,
+    path: PathBuf,
+    log: Log,
+    syncer: Syncer<FileDisk>,
+}
+
+/// Opens the data directory and its log, and replays it.
+pub(crate) fn open_log(config: &Config, cluster: &str) -> Result<OpenedLog, ServeError> {
+    let fresh = NodeId::from_u64(random()?);
+    let directory = DataDir::open(&config.data_dir, cluster, &config.name, fresh)?;
+    let path = directory.wal();
+    let failed = |source| ServeError::Log { path: path.clone(), source: Box::new(source) };
+    let disk = FileDisk::new(path.clone()).map_err(|source| ServeError::FirstWrite {
+        path: path.clone(),
+        detail: source.to_string(),
+    })?;
+    let mut log_uuid = [0; 16];
+    log_uuid[..8].copy_from_slice(&random()?.to_le_bytes());
+    log_uuid[8..].copy_from_slice(&random()?.to_le_bytes());
+    let opened = trellis_wal::open(disk, settings::wal(config), OpenSeed { log_uuid, salt: random()? })
+        .map_err(failed)?;
+    let started = Instant::now();
+    let mut recovery = Recovery::new(config.shards, cluster, &StorageConfig::default());
+    let mut records = 0_u64;
+    for record in opened.records {
+        let (lsn, bytes) = record.map_err(failed)?;
+        recovery.replay(lsn, &bytes).map_err(|source| ServeError::Replay { path: path.clone(), source })?;
+        records += 1;
+    }
+    tracing::info!(
+        records,
+        torn_bytes = opened.report.torn_bytes,
+        tail_certain = opened.report.tail_certain,
+        millis = started.elapsed().as_millis(),
+        "the log is replayed"
+    );
+    Ok(OpenedLog { recovery, node: directory.node, path, log: opened.log, syncer: opened.syncer })
+}
+
+/// Decides whether an empty data directory founds a cluster, and draws its founding id.
+pub(crate) async fn founding(
+    config: &Config,
+    found: bool,
+    is_fresh: bool,
+    tls: &TlsReloader,
+) -> Result<Option<FoundingId>, ServeError> {
+    if !is_fresh || !(found || config.seeds.is_empty()) {
+        return Ok(None);
+    }
+    for seed in &config.seeds {
+        let dial = DialConfig { connect_timeout: SEED_PATIENCE, ..DialConfig::default() };
+        let Ok(client) = PeerClient::dial(seed, None, tls, &dial).await else { continue };
+        if let Ok(pong) = client.ping(Ping::default(), SEED_PATIENCE).await
+            && pong.identity.name != config.name
+            && pong.founding.is_some()
+        {
+            return Err(ServeError::SeedAnswers { seed: seed.clone(), name: pong.identity.name });
+        }
+    }
+    Ok(Some(FoundingId::from_u64(random()?)))
+}
+
+/// What runs from here on.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) core: Core,
+    pub(crate) syncer: Syncer<FileDisk>,
+}
+
+/// Mints this process's replica, logs and syncs it before anything else, and makes the core.
+pub(crate) fn start_core(
+    config: &Config,
+    cluster: &str,
+    opened: OpenedLog,
+    founding: Option<FoundingId>,
+) -> Result<Started, ServeError> {
+    let OpenedLog { mut recovery, node, path, log, mut syncer } = opened;
+    let now = clock::now();
+    let replica = ReplicaId::from_u64(random()?);
+    let epoch = recovery.epoch(node).saturating_add(1).max(now.wall_millis);
+    let unwritten = |detail: String| ServeError::FirstWrite { path: path.clone(), detail };
+    for record in recovery.start(&config.name, replica, Owner { node, epoch }, founding) {
+        log.enqueue(&record.encode()).map_err(|error| unwritten(error.to_string()))?;
+    }
+    syncer.sync_once().map_err(|error| unwritten(error.to_string()))?;
+    let local = Identity { name: config.name.clone(), node, replica, epoch, boot_nonce: random()?.max(1) };
+    tracing::info!(%node, %replica, epoch, "identity");
+    let settings = Settings {
+        cluster: cluster.to_owned(),
+        local,
+        peer_address: config.peer.advertised().to_owned(),
+        client_address: config.client.advertised().to_owned(),
+        seeds: config.seeds.clone(),
+        replication: settings::replication(config),
+        swim: settings::swim(config),
+        gossip_interval: config.replication.gossip_interval,
+        gossip_fanout: config.replication.gossip_fanout,
+        clock_skew_max: config.limits.clock_skew,
+        seed: random()?,
+    };
+    let core = Core::new(settings, recovery.finish(), log, now)?;
+    Ok(Started { core, syncer })
+}
+
+fn random() -> Result<u64, ServeError> {
+    clock::random().map_err(ServeError::Random)
+}
+
+/// How long a seed may take to show that there is a cluster already.
+const SEED_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,207 @@
+//! Performs the effects of a core: streams, calls, and the one timer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+use trellis_replication::{LinkEvent, LinkId, Message, Pong};
+use trellis_rpc::Health;
+
+use super::clock;
+use super::log_thread::LogSignal;
+use super::outgoing::Outgoing;
+use super::report;
+use super::service::Concerns;
+use crate::core::{Core, Effect, Phase};
+
+/// A handle to the part of the runtime that does what the core asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    core: Arc<Core>,
+    outgoing: Outgoing,
+    concerns: Concerns,
+    health: Health,
+    links: Mutex<HashMap<LinkId, Link>>,
+    /// Pings of peers that are answered later.
+    answers: Mutex<HashMap<u64, oneshot::Sender<Box<Pong>>>>,
+    /// Held while effects are performed, so that they are performed in order.
+    performing: Mutex<()>,
+    /// What the timer task sleeps until.
+    armed: Mutex<Option<Instant>>,
+    rearm: Notify,
+    left: Notify,
+    progress: Notify,
+}
+
+/// The sending half of a stream; dropping it tells the task that serves the stream that the core has closed it.
+#[derive(Debug)]
+struct Link {
+    messages: mpsc::Sender<Message>,
+    _open: oneshot::Sender<()>,
+}
+
+impl Driver {
+    pub(crate) fn new(core: Arc<Core>, outgoing: Outgoing, concerns: Concerns, health: Health) -> Self {
+        let shared = Shared {
+            core,
+            outgoing,
+            concerns,
+            health,
+            links: Mutex::default(),
+            answers: Mutex::default(),
+            performing: Mutex::new(()),
+            armed: Mutex::new(None),
+            rearm: Notify::new(),
+            left: Notify::new(),
+            progress: Notify::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.shared.core
+    }
+
+    /// Runs the timer and follows the log, for as long as the node lives.
+    pub(crate) async fn run(self, signal: LogSignal) {
+        loop {
+            let due = self.core().poll_timeout();
+            *self.shared.armed.lock() = due;
+            tokio::select! {
+                () = sleep_until(due) => self.core().handle_timeout(clock::now()),
+                () = self.shared.rearm.notified() => {}
+                () = signal.progress.notified() => {
+                    if signal.has_failed() {
+                        self.core().handle_log_failed(clock::now());
+                    } else {
+                        self.core().handle_durable(clock::now());
+                    }
+                    self.shared.progress.notify_waiters();
+                }
+            }
+            self.pump();
+        }
+    }
+
+    /// Performs everything that the core has asked for, and arms the timer anew if something is due earlier.
+    pub(crate) fn pump(&self) {
+        {
+            let _in_order = self.shared.performing.lock();
+            while let Some(effect) = self.core().poll_effect() {
+                self.perform(effect);
+            }
+        }
+        let due = self.core().poll_timeout();
+        let armed = *self.shared.armed.lock();
+        if due.is_some_and(|due| armed.is_none_or(|armed| due < armed)) {
+            self.shared.rearm.notify_one();
+        }
+    }
+
+    /// Hands an event of a stream to the core.
+    pub(crate) fn handle_link(&self, link: LinkId, event: LinkEvent) {
+        self.core().handle_link(link, event, clock::now());
+        self.pump();
+    }
+
+    /// Takes the sending half of a stream; from here on the core's messages for it go there. What is returned
+    /// resolves when the core closes the stream.
+    pub(crate) fn attach(&self, link: LinkId, messages: mpsc::Sender<Message>) -> oneshot::Receiver<()> {
+        let (open, closed) = oneshot::channel();
+        self.shared.links.lock().insert(link, Link { messages, _open: open });
+        closed
+    }
+
+    /// Lets go of a stream that ended by itself and tells the core.
+    pub(crate) fn detach(&self, link: LinkId) {
+        self.shared.links.lock().remove(&link);
+        self.handle_link(link, LinkEvent::Closed);
+    }
+
+    /// Registers a ping that the core answers later.
+    pub(crate) fn await_answer(&self, id: u64) -> oneshot::Receiver<Box<Pong>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut answers = self.shared.answers.lock();
+        answers.retain(|_, waiting| !waiting.is_closed());
+        answers.insert(id, sender);
+        receiver
+    }
+
+    /// Waits until the log moved on.
+    pub(crate) async fn progress(&self) {
+        self.shared.progress.notified().await;
+    }
+
+    /// Waits until the other members were told that this node leaves.
+    pub(crate) async fn left(&self) {
+        self.shared.left.notified().await;
+    }
+
+    fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::Open { link, kind, peer, address } => {
+                let driver = self.clone();
+                tokio::spawn(async move {
+                    driver.shared.outgoing.serve(&driver, link, kind, &peer, &address).await;
+                    driver.detach(link);
+                });
+            }
+            Effect::Send { link, message } => self.send(link, message),
+            Effect::Close { link } => self.close(link),
+            Effect::Call { id, peer, address, request, deadline } => {
+                let driver = self.clone();
+                tokio::spawn(async move {
+                    let answer = driver.shared.outgoing.call(peer.as_deref(), &address, request, deadline).await;
+                    driver.core().handle_answer(id, answer, clock::now());
+                    driver.pump();
+                });
+            }
+            Effect::Answer { id, pong } => {
+                if let Some(waiting) = self.shared.answers.lock().remove(&id) {
+                    let _ = waiting.send(pong);
+                }
+            }
+            Effect::Replicated { ticket } => self.shared.concerns.reached(ticket),
+            Effect::LeaveDrained => self.shared.left.notify_waiters(),
+            Effect::Phase(phase) => {
+                report::phase(phase);
+                self.show_health();
+            }
+            Effect::Notice(notice) => report::notice(&notice),
+        }
+    }
+
+    /// Tells health checkers whether clients are served.
+    pub(crate) fn show_health(&self) {
+        let (health, core) = (self.shared.health.clone(), Arc::clone(self.core()));
+        tokio::spawn(async move { health.set_serving(core.phase() == Phase::Serving).await });
+    }
+
+    fn send(&self, link: LinkId, message: Message) {
+        let sent = self.shared.links.lock().get(&link).map(|stream| stream.messages.try_send(message));
+        if let Some(Err(error)) = sent {
+            tracing::debug!(link = link.as_u64(), %error, "a peer does not keep up; its stream is closed");
+            let driver = self.clone();
+            self.shared.links.lock().remove(&link);
+            tokio::spawn(async move { driver.detach(link) });
+        }
+    }
+
+    fn close(&self, link: LinkId) {
+        self.shared.links.lock().remove(&link);
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,109 @@
+//! The node's numbers in the text format that Prometheus reads, taken afresh at every scrape.
+
+use std::fmt;
+
+use prometheus_client::encoding::text::encode as encode_text;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use trellis_swim::State;
+
+use crate::core::{Core, Now, Phase, Status};
+
+/// Writes all metrics of a node. Names follow the conventions: a prefix, base units, `_total` on counts.
+///
+/// # Errors
+///
+/// When a number cannot be formatted, which does not happen to integers.
+pub(crate) fn encode(core: &Core, now: Now) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("trellis");
+    registry.register_collector(Box::new(Snapshot {
+        status: core.status(now),
+        log_durable: core.log().durable().as_u64(),
+        log_last: core.log().last().as_u64(),
+    }));
+    let mut text = String::new();
+    encode_text(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    status: Status,
+    log_durable: u64,
+    log_last: u64,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let status = &self.status;
+        let mut gauge = |name: &str, help: &str, value: i64| {
+            let metric = ConstGauge::new(value);
+            let family = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+            metric.encode(family)
+        };
+        let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        gauge("ready", "Whether the node serves.", i64::from(status.phase == Phase::Serving))?;
+        gauge("keys", "Entries that exist: pairs of key and kind.", count(status.usage.keys))?;
+        gauge("atoms", "Atoms held, those without content included.", count(status.usage.atoms))?;
+        gauge("early_dots", "Dots remembered beyond the prefixes.", count(status.usage.early))?;
+        gauge("replication_ring_bytes", "Bytes of deltas kept for peers.", count(status.ring_bytes))?;
+        gauge("slots_to_adopt", "Slots that a guest has not adopted.", count(status.slots_remaining))?;
+        gauge("clock_ahead_milliseconds", "Wall clock against the median of all.", status.clock_ahead_millis)?;
+        gauge("log_durable_lsn", "Position up to which the log is synced.", self.log_durable.cast_signed())?;
+        gauge("log_last_lsn", "Position of the last record enqueued.", self.log_last.cast_signed())?;
+        for (state, name) in [
+            (State::Alive, "cluster_members_alive"),
+            (State::Suspect, "cluster_members_suspect"),
+            (State::Dead, "cluster_members_dead"),
+            (State::Left, "cluster_members_left"),
+        ] {
+            let members = status.members.iter().filter(|member| member.state == state).count();
+            gauge(name, "Members in this state as this node sees them.", count(members))?;
+        }
+        let unacknowledged: u64 = status.members.iter().map(|member| member.unacknowledged).sum();
+        gauge("replication_lag_operations", "Own operations not acknowledged, all peers.", unacknowledged.cast_signed())?;
+        self.encode_counters(&mut encoder)?;
+        let uptime = ConstGauge::new(status.uptime.as_secs_f64());
+        let family = encoder.encode_descriptor("uptime", "Time since start.", Some(&Unit::Seconds), uptime.metric_type())?;
+        uptime.encode(family)
+    }
+}
+
+impl Snapshot {
+    fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (replication, storage, swim) = (&self.status.replication, &self.status.usage.counters, &self.status.swim);
+        let counters = [
+            ("operations", "Operations of clients that changed something.", storage.operations),
+            ("operations_refused", "Operations of clients that were refused.", storage.operations_refused),
+            ("deltas_merged", "Deltas of peers merged in order.", storage.deltas_in_order),
+            ("deltas_early", "Deltas of peers merged beyond a gap.", storage.deltas_early),
+            ("deltas_duplicate", "Deltas of peers that were held already.", storage.deltas_duplicate),
+            ("deltas_dropped", "Deltas of peers without room beyond a gap.", storage.deltas_dropped),
+            ("merges_refused", "Deltas and entries that made no sense.", storage.refused),
+            ("replication_deltas_sent", "Deltas sent, repeats included.", replication.deltas_sent),
+            ("replication_deltas_offered_again", "Deltas sent again.", replication.deltas_offered_again),
+            ("replication_ranges_wanted", "Ranges asked for.", replication.ranges_wanted),
+            ("replication_ranges_gone", "Ranges no longer in the ring.", replication.ranges_gone),
+            ("antientropy_rounds", "Transfers and in-sync checks completed.", replication.pulls_done),
+            ("antientropy_rounds_in_sync", "Rounds in which both had the same.", replication.pulls_in_sync),
+            ("antientropy_rounds_failed", "Transfers given up.", replication.pulls_failed),
+            ("antientropy_entries_received", "Entries received in transfers.", replication.entries_received),
+            ("hellos_refused", "Peers turned away.", replication.hellos_refused),
+            ("digest_mismatches", "Equal clocks with different digests.", self.status.diverged),
+            ("identity_conflicts", "Two live processes under one name.", self.status.conflicts),
+            ("swim_probes", "Probes begun.", swim.probes),
+            ("swim_probes_failed", "Probes that nobody answered.", swim.probes_failed),
+            ("swim_suspicions", "Suspicions raised by own probes.", swim.suspicions),
+            ("swim_refutations", "Words of own death refuted.", swim.refutations),
+        ];
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
+            let family = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+            metric.encode(family)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! What this node dials: streams and calls to other nodes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use trellis_replication::{LinkEvent, LinkId, LinkKind, Message};
+use trellis_rpc::{DialConfig, DialError, Inbound, LinkError, PeerClient, TlsReloader};
+
+use super::driver::Driver;
+use super::streams::{LINK_MESSAGES_MAX, forward};
+use crate::core::{Answer, CallFailure, Request};
+
+/// The connections to other nodes, one for each name and address, made when first used and again when they broke.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    tls: Arc<TlsReloader>,
+    connections: Arc<Mutex<HashMap<(Option<String>, String), PeerClient>>>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(tls: Arc<TlsReloader>) -> Self {
+        Self { tls, connections: Arc::default() }
+    }
+
+    /// Makes a call and waits for its answer until `deadline`.
+    pub(crate) async fn call(
+        &self,
+        peer: Option<&str>,
+        address: &str,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<Answer, CallFailure> {
+        let answered = async {
+            let client = self.connect(peer, address).await.map_err(|error| dial_failure(&error))?;
+            let limit = deadline.saturating_duration_since(Instant::now());
+            let answer = match request {
+                Request::Ping(ping) => client.ping(ping, limit).await.map(|pong| Answer::Pong(Box::new(pong))),
+                Request::Gossip(news) => client.gossip(news, limit).await.map(|news| Answer::Gossip(Box::new(news))),
+            };
+            answer.map_err(|error| if error == LinkError::TimedOut { CallFailure::TimedOut } else { CallFailure::Closed })
+        };
+        tokio::time::timeout_at(deadline.into(), answered).await.unwrap_or(Err(CallFailure::TimedOut))
+    }
+
+    /// Opens a stream and serves it until the peer ends it or the core closes it.
+    pub(crate) async fn serve(&self, driver: &Driver, link: LinkId, kind: LinkKind, peer: &str, address: &str) {
+        if let Err(error) = self.open(driver, link, kind, peer, address).await {
+            tracing::debug!(peer, address, error = &*error, "cannot open a stream");
+        }
+    }
+
+    async fn open(
+        &self,
+        driver: &Driver,
+        link: LinkId,
+        kind: LinkKind,
+        peer: &str,
+        address: &str,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let client = self.connect(Some(peer), address).await?;
+        match kind {
+            LinkKind::PushOut | LinkKind::PushIn => {
+                let (wire, replies) = client.push().await?;
+                let unwrap = |message| match message {
+                    Message::PushRequest(request) => Some(request),
+                    _ => None,
+                };
+                carry(driver, link, wire, unwrap, replies, LinkEvent::PushReply).await;
+            }
+            LinkKind::SyncOut | LinkKind::SyncIn => {
+                let (wire, replies) = client.sync().await?;
+                let unwrap = |message| match message {
+                    Message::SyncRequest(request) => Some(request),
+                    _ => None,
+                };
+                carry(driver, link, wire, unwrap, replies, LinkEvent::SyncReply).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the open connection to a node, or makes one.
+    pub(crate) async fn connect(&self, peer: Option<&str>, address: &str) -> Result<PeerClient, DialError> {
+        let key = (peer.map(str::to_owned), address.to_owned());
+        let open = self.connections.lock().get(&key).filter(|client| !client.is_closed()).cloned();
+        if let Some(client) = open {
+            return Ok(client);
+        }
+        let client = PeerClient::dial(address, peer, &self.tls, &DialConfig::default()).await?;
+        let mut connections = self.connections.lock();
+        connections.retain(|_, client| !client.is_closed());
+        connections.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// Carries messages both ways until one side is done, and then waits for the other to hear of it.
+async fn carry<Req: Send + 'static, Rep>(
+    driver: &Driver,
+    link: LinkId,
+    wire: mpsc::Sender<Req>,
+    unwrap: impl Fn(Message) -> Option<Req> + Send + 'static,
+    mut replies: Inbound<Rep>,
+    as_event: impl Fn(Rep) -> LinkEvent,
+) {
+    let (messages, outbound) = mpsc::channel(LINK_MESSAGES_MAX);
+    let closed = driver.attach(link, messages);
+    let sending = tokio::spawn(forward(outbound, wire, unwrap));
+    driver.handle_link(link, LinkEvent::Opened);
+    tokio::pin!(closed);
+    loop {
+        tokio::select! {
+            reply = replies.next() => match reply {
+                Some(Ok(reply)) => driver.handle_link(link, as_event(reply)),
+                _ => return,
+            },
+            _ = &mut closed => break,
+        }
+    }
+    // The last messages go out before the stream is dropped: the peer ends its side when ours has ended.
+    let ended = async {
+        let _ = sending.await;
+        while let Some(Ok(_)) = replies.next().await {}
+    };
+    let _ = tokio::time::timeout(GOODBYE_PATIENCE, ended).await;
+}
+
+fn dial_failure(error: &DialError) -> CallFailure {
+    match error {
+        DialError::Refused { .. } => CallFailure::Refused,
+        DialError::TimedOut { .. } => CallFailure::TimedOut,
+        _ => CallFailure::Closed,
+    }
+}
+
+/// How long the peer may take to end its side of a stream that is closed here.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,50 @@
+//! What the core notices, in the words of the node's own log.
+
+use trellis_replication::Event;
+
+use crate::core::{Notice, Phase};
+
+pub(crate) fn phase(phase: Phase) {
+    match phase {
+        Phase::Guest => tracing::info!("joining as a guest"),
+        Phase::Serving => tracing::info!("serving: every slot is adopted"),
+        Phase::Draining => tracing::info!("draining: no more writes"),
+        Phase::Failed => tracing::error!("the log failed: durable keys can be read, nothing can be written"),
+        Phase::Removed => {
+            tracing::error!("this node was removed from the cluster; wipe its data directory to let it join anew");
+        }
+    }
+}
+
+pub(crate) fn notice(notice: &Notice) {
+    match notice {
+        Notice::Replication(event) => replication(event),
+        Notice::Membership { name, state } => tracing::info!(member = name, state, "membership"),
+        Notice::Conflict { name, detail } => tracing::error!(name, detail, "identity conflict"),
+        Notice::Waiting { detail } => tracing::warn!(detail, "waiting to join"),
+        Notice::Diverged { peer, slot } => {
+            tracing::error!(peer, slot, "equal clocks and different digests: the state has diverged; reconciling");
+        }
+        Notice::Unmergeable { slot, detail } => tracing::error!(slot, detail, "a change of a peer was not merged"),
+        Notice::ClockSkew { ahead_millis, is_beyond: true } => {
+            tracing::error!(ahead_millis, "the wall clock is too far from the others'; register writes are refused");
+        }
+        Notice::ClockSkew { ahead_millis, is_beyond: false } => {
+            tracing::info!(ahead_millis, "the wall clock is within bounds again");
+        }
+        Notice::Supersedes { node } => tracing::info!(%node, "taking the place of a node that is gone"),
+    }
+}
+
+fn replication(event: &Event) {
+    match event {
+        Event::Met { peer, node } => tracing::info!(peer, %node, "met"),
+        Event::RefusedBy { peer, refusal } => tracing::warn!(peer, %refusal, "refused by a peer"),
+        Event::Refused { peer, refusal } => tracing::warn!(peer, %refusal, "refused a peer"),
+        Event::Superseded { name, old, new } => tracing::warn!(name, %old, %new, "a node took the place of a lost one"),
+        Event::SelfRemoved => tracing::error!("the cluster has removed this node"),
+        Event::Joining { founding, donor } => tracing::info!(%founding, donor, "joining"),
+        Event::Pulled { peer, slots, entries } => tracing::info!(peer, slots, entries, "caught up"),
+        Event::PullFailed { peer } => tracing::warn!(peer, "a transfer broke off; it will be tried again"),
+    }
+}

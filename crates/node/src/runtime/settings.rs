@@ -1,0 +1,63 @@
+//! From the configuration to the settings of each part.
+
+use trellis_replication::Config as ReplicationConfig;
+use trellis_rpc::ServerConfig;
+use trellis_swim::Config as SwimConfig;
+use trellis_wal::Config as WalConfig;
+
+use crate::{Config, SwimPreset};
+
+pub(crate) fn wal(config: &Config) -> WalConfig {
+    let record_bytes_max = u32::try_from(config.wal.record_bytes_max).unwrap_or(u32::MAX);
+    WalConfig {
+        segment_bytes: config.wal.segment_bytes,
+        record_bytes_max,
+        pending_bytes_max: usize::try_from(config.wal.pending_bytes_max).unwrap_or(usize::MAX),
+        ..WalConfig::default()
+    }
+}
+
+pub(crate) fn swim(config: &Config) -> SwimConfig {
+    let preset = match config.swim.preset {
+        SwimPreset::Standard => SwimConfig::default(),
+        SwimPreset::Fast => SwimConfig::fast(),
+    };
+    SwimConfig {
+        probe_interval: config.swim.probe_interval.unwrap_or(preset.probe_interval),
+        probe_timeout: config.swim.probe_timeout.unwrap_or(preset.probe_timeout),
+        dead_after: config.swim.dead_after.unwrap_or(preset.dead_after),
+        ..preset
+    }
+}
+
+pub(crate) fn replication(config: &Config) -> ReplicationConfig {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let settings = &config.replication;
+    ReplicationConfig {
+        ring_bytes: size(settings.ring_bytes),
+        window_bytes: size(settings.window_bytes),
+        batch_bytes: size(settings.batch_bytes),
+        coalesce: settings.coalesce,
+        anti_entropy_interval: settings.anti_entropy_interval,
+        donations_max: settings.donations_max,
+        ..ReplicationConfig::default()
+    }
+}
+
+pub(crate) fn client_server(config: &Config) -> ServerConfig {
+    ServerConfig {
+        connections_max: config.limits.connections,
+        streams_max: u32::try_from(config.limits.requests_per_connection).unwrap_or(u32::MAX),
+        call_timeout: config.limits.request_timeout,
+        drain_timeout: config.limits.drain_timeout,
+        ..ServerConfig::clients()
+    }
+}
+
+pub(crate) fn peer_server(config: &Config) -> ServerConfig {
+    ServerConfig {
+        connections_max: config.limits.connections,
+        drain_timeout: config.limits.drain_timeout,
+        ..ServerConfig::peers()
+    }
+}

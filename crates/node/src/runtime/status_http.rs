@@ -1,0 +1,81 @@
+//! The status port: plain HTTP for probes and metrics. It shows no keys and no values.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::clock;
+use super::metrics;
+use crate::core::{Core, Phase};
+
+/// What the status port tells of; empty until recovery is done.
+pub(crate) type CoreCell = Arc<ArcSwapOption<Core>>;
+
+/// Serves until `stopped` resolves.
+pub(crate) async fn serve(listener: TcpListener, core: CoreCell, stopped: impl Future<Output = ()> + Send + 'static) {
+    let router = Router::new()
+        .route("/", get(page))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .with_state(core);
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the status port stopped");
+    }
+}
+
+async fn readyz(State(core): State<CoreCell>) -> impl IntoResponse {
+    match readiness(core.load().as_deref()) {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+fn readiness(core: Option<&Core>) -> Result<(), String> {
+    let Some(core) = core else { return Err("starting: replaying the log".to_owned()) };
+    match core.phase() {
+        Phase::Serving => Ok(()),
+        Phase::Guest => {
+            let status = core.status(clock::now());
+            Err(format!("guest: {} of 256 slots to be adopted from a member", status.slots_remaining))
+        }
+        Phase::Draining => Err("draining".to_owned()),
+        Phase::Failed => Err("the log failed: see the node's own log, then restart it".to_owned()),
+        Phase::Removed => Err("removed from the cluster".to_owned()),
+    }
+}
+
+async fn metrics_text(State(core): State<CoreCell>) -> impl IntoResponse {
+    match core.load().as_deref().map(|core| metrics::encode(core, clock::now())) {
+        Some(Ok(text)) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text).into_response()
+        }
+        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting: replaying the log\n").into_response(),
+    }
+}
+
+async fn page(State(core): State<CoreCell>) -> String {
+    let guard = core.load();
+    let Some(core) = guard.as_deref() else { return "TrellisDB is starting: replaying the log\n".to_owned() };
+    let status = core.status(clock::now());
+    let mut text = format!(
+        "TrellisDB node {} ({:?})\nkeys {}   uptime {} s\n\n",
+        status.local.name,
+        status.phase,
+        status.usage.keys,
+        status.uptime.as_secs()
+    );
+    for member in &status.members {
+        text.push_str(&format!("{}\t{:?}\t{}\n", member.name, member.state, member.peer_address));
+    }
+    text.push_str("\n/livez  /readyz  /metrics\n");
+    text
+}

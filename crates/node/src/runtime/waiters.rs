@@ -1,0 +1,78 @@
+//! Requests that wait for the log: each is woken once, by the sync that covers it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use trellis_wal::{Log, Lsn};
+
+/// Who waits for which LSN. Bounded by the number of requests under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiters {
+    log: Log,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: BTreeMap<(Lsn, u64), oneshot::Sender<Result<(), LogFailed>>>,
+    next: u64,
+    has_failed: bool,
+}
+
+/// The log failed before it was durable that far: whether the write survives is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogFailed;
+
+impl Waiters {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, state: Arc::default() }
+    }
+
+    /// Waits until everything up to `lsn` is durable. Giving up waiting does not take the record back.
+    pub(crate) async fn durable(&self, lsn: Lsn) -> Result<(), LogFailed> {
+        if self.log.durable() >= lsn {
+            return Ok(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.state.lock();
+            if state.has_failed {
+                return Err(LogFailed);
+            }
+            // The sync thread publishes first and wakes after: one of both sees the other.
+            if self.log.durable() >= lsn {
+                return Ok(());
+            }
+            let ticket = state.next;
+            state.next += 1;
+            state.waiting.insert((lsn, ticket), sender);
+        }
+        receiver.await.unwrap_or(Err(LogFailed))
+    }
+
+    /// Wakes all whose LSN is covered.
+    pub(crate) fn wake(&self, durable: Lsn) {
+        let due = {
+            let mut state = self.state.lock();
+            let later = state.waiting.split_off(&(durable.next(), 0));
+            std::mem::replace(&mut state.waiting, later)
+        };
+        for waiter in due.into_values() {
+            let _ = waiter.send(Ok(()));
+        }
+    }
+
+    /// Tells everybody, and everybody who comes later, that the log failed.
+    pub(crate) fn fail(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.has_failed = true;
+            std::mem::take(&mut state.waiting)
+        };
+        for waiter in waiting.into_values() {
+            let _ = waiter.send(Err(LogFailed));
+        }
+    }
+}
