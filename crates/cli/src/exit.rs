@@ -1,0 +1,138 @@
+//! Why a command failed: what to print and which code to exit with.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+/// The documented exit codes, apart from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The answer is no: the key is absent.
+    No = 1,
+    /// Bad usage or configuration.
+    Usage = 2,
+    /// No endpoint can be reached or is ready.
+    Unreachable = 3,
+    /// TLS or permission refused.
+    Denied = 4,
+    /// The server rejected the request.
+    Rejected = 5,
+    /// Timed out; a write may or may not have happened.
+    TimedOut = 6,
+    /// Overloaded, or at a limit.
+    Overloaded = 7,
+    /// A bug.
+    Internal = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A failed command, told in three parts: what failed, why, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hint: Option<String>,
+    /// The name of the failure in the server's catalogue.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) details: BTreeMap<String, String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { exit, message, causes: Vec::new(), hint: None, reason: None, details: BTreeMap::new() }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Takes an error and what it came from.
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let mut failure = Self::new(exit, error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            failure = failure.cause(cause);
+            source = cause.source();
+        }
+        failure
+    }
+
+    pub(crate) fn cause(mut self, cause: impl ToString) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The form for people: one part a line, each behind its name.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            write!(text, "\ncause: {cause}").expect("writing to a string cannot fail");
+        }
+        if let Some(hint) = &self.hint {
+            write!(text, "\nhint: {hint}").expect("writing to a string cannot fail");
+        }
+        text
+    }
+
+    /// The form for programs: one object under `error`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        json!({ "error": {
+            "message": self.message,
+            "causes": self.causes,
+            "hint": self.hint,
+            "reason": self.reason,
+            "details": self.details,
+            "exit": self.exit as u8,
+        }})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_cause_and_the_next_step() {
+        let failure = Failure::new(Exit::Unreachable, "cannot reach any endpoint of context \"prod\"")
+            .cause("10.0.0.1:7400: connection refused")
+            .cause("10.0.0.2:7400: connection refused")
+            .hint("trellis context show prod");
+        assert_eq!(
+            failure.to_text(),
+            "error: cannot reach any endpoint of context \"prod\"\n\
+             cause: 10.0.0.1:7400: connection refused\n\
+             cause: 10.0.0.2:7400: connection refused\n\
+             hint: trellis context show prod"
+        );
+    }
+
+    #[test]
+    fn a_failure_in_json_carries_reason_details_and_exit_code() {
+        let mut failure = Failure::new(Exit::Rejected, "no");
+        failure.reason = Some("WRONG_TYPE");
+        failure.details.insert("actual".to_owned(), "pn-counter".to_owned());
+        assert_eq!(
+            failure.to_json(),
+            json!({ "error": {
+                "message": "no", "causes": [], "hint": null, "reason": "WRONG_TYPE",
+                "details": { "actual": "pn-counter" }, "exit": 5,
+            }})
+        );
+    }
+}

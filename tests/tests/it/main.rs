@@ -1,0 +1,16 @@
+//! The shipped binary, run as processes. Every test has a cluster of its own, and waits for events only.
+
+mod counting;
+mod crash;
+mod durability;
+mod joining;
+mod log_failure;
+mod lost_disk;
+mod members;
+mod readme;
+mod requests;
+mod start;
+mod stopping;
+mod strangers;
+
+mod load;

@@ -1,0 +1,44 @@
+//! Everything that CI checks, in the order in which it fails fastest.
+
+use anyhow::{Result, bail};
+
+use crate::workspace::{cargo, root, run};
+use crate::{layers, tidy};
+
+/// Checks format, lints, generated code, crate edges, house style, and runs all tests. Writes nothing but build output.
+pub(crate) fn check() -> Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    rules()?;
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))?;
+    codegen(true)?;
+    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    run(&mut cargo(&["test", "--workspace"]))?;
+    println!("all checks passed");
+    Ok(())
+}
+
+/// Formats, and applies what clippy can fix.
+pub(crate) fn fix() -> Result<()> {
+    let arguments = ["clippy", "--fix", "--allow-dirty", "--allow-staged", "--workspace", "--all-targets"];
+    run(&mut cargo(&arguments))?;
+    run(&mut cargo(&["fmt", "--all"]))
+}
+
+/// Runs the generator, a package of its own so that nothing else pays for compiling it.
+pub(crate) fn codegen(is_check: bool) -> Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--package", "xtask-codegen", "--"]);
+    if is_check {
+        command.arg("--check");
+    }
+    run(&mut command)
+}
+
+fn rules() -> Result<()> {
+    println!("$ crate edges and house style");
+    let mut broken = layers::violations(&layers::edges()?);
+    broken.extend(tidy::violations(root())?);
+    if broken.is_empty() {
+        return Ok(());
+    }
+    bail!("rules of the house are broken:\n  {}", broken.join("\n  "));
+}

@@ -1,0 +1,88 @@
+//! Local clusters and checks: `cargo xtask cluster 3`, `cargo xtask check`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod check;
+mod cluster;
+mod layers;
+mod tidy;
+mod workspace;
+
+/// Tools of the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a cluster of N nodes on this machine, or act on the one that runs.
+    Cluster(cluster::Arguments),
+    /// Check everything that CI checks; writes nothing but build output.
+    Check,
+    /// Format, and apply what clippy can fix.
+    Fix,
+    /// Generate the code of proto/.
+    Codegen {
+        /// Compare only; fail and name the files that differ.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("cause: {cause}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Cluster(arguments) => cluster::run(arguments),
+        Task::Check => check::check(),
+        Task::Fix => check::fix(),
+        Task::Codegen { check } => check::codegen(check),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cluster_is_asked_for_by_its_size_or_by_a_verb() {
+        for line in [
+            "cluster 3",
+            "cluster 3 --detach --dir d",
+            "cluster stop --dir d",
+            "cluster kill n2",
+            "cluster wipe",
+        ] {
+            let words = std::iter::once("xtask").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+        for line in ["cluster", "cluster 0", "cluster 33", "cluster three", "cluster kill"] {
+            let words = std::iter::once("xtask").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}
