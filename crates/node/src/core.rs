@@ -379,4 +379,4 @@ fn is_stamped(operation: &Operation<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,8 +24,8 @@ pub mod runtime;
 mod config;
 
 pub use crate::config::{
-    Config, LimitsConfig, ListenConfig, ReplicationConfig, StatusConfig, SwimConfig, SwimPreset, TlsConfig, Violation,
-    WalConfig,
+    Config, LimitsConfig, ListenConfig, ReplicationConfig, StatusConfig, SwimConfig, SwimPreset, TlsConfig,
+    Violation, WalConfig,
 };
 #[cfg(feature = "runtime")]
 pub use crate::config::{ConfigErrors, Origin, Problem, Sources};

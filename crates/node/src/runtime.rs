@@ -62,7 +62,8 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     let listeners = Listeners::bind(&config).await?;
     let core_cell = Arc::new(ArcSwapOption::<Core>::empty());
     let (stopping, stopped) = watch::channel(false);
-    let status = tokio::spawn(status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone())));
+    let status =
+        tokio::spawn(status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone())));
 
     tracing::info!("3. the log");
     let opened = boot::open_log(&config, &cluster)?;
@@ -73,12 +74,14 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     let core = Arc::new(core);
     let waiters = Waiters::new(core.log().clone());
     let signal = LogSignal::default();
-    let log_thread = log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
+    let log_thread =
+        log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
 
     tracing::info!("5. peers");
     let concerns = Concerns::default();
     let health = Health::default();
-    let driver = Driver::new(Arc::clone(&core), Outgoing::new(Arc::clone(&tls)), concerns.clone(), health.clone());
+    let driver =
+        Driver::new(Arc::clone(&core), Outgoing::new(Arc::clone(&tls)), concerns.clone(), health.clone());
     let peers = tokio::spawn(serve_peers(
         listeners.peer,
         Arc::clone(&tls),
@@ -140,7 +143,9 @@ async fn drain(core: &Core, driver: &Driver, patience: Duration) {
         }
     };
     if tokio::time::timeout(patience, drained).await.is_err() {
-        tracing::warn!("not every peer has taken everything; what is missing stays in the log and is offered again");
+        tracing::warn!(
+            "not every peer has taken everything; what is missing stays in the log and is offered again"
+        );
     }
     let left = driver.left();
     tokio::pin!(left);

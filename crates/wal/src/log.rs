@@ -93,6 +93,11 @@ impl Log {
         self.queue.pending_bytes()
     }
 
+    /// Returns the bytes of the longest record that is accepted.
+    pub fn record_bytes_max(&self) -> usize {
+        self.queue.record_bytes_max()
+    }
+
     /// Returns why the log has failed, if it has.
     pub fn poisoned(&self) -> Option<Poisoned> {
         self.queue.poisoned()

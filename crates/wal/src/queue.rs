@@ -180,6 +180,10 @@ impl Queue {
         }
     }
 
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
     /// Returns the bytes that the records will occupy, if each of them and all together are within limits.
     fn check_lengths(&self, records: &[&[u8]]) -> Result<usize, EnqueueError> {
         let longest = records.iter().map(|record| record.len()).max().unwrap_or(0);

@@ -120,6 +120,7 @@ impl Shard {
         payload: &[u8],
         shared: &Shared,
     ) -> Result<MergedDelta, MergeFailure> {
+        check_fits(payload, shared)?;
         let merged = self.keyspace.merge_received_delta(delta).map_err(MergeFailure::Refused)?;
         let Dot { actor: origin, seq } = dot;
         let prefix = merged.prefix;
@@ -147,6 +148,7 @@ impl Shard {
         payload: &[u8],
         shared: &Shared,
     ) -> Result<(), MergeFailure> {
+        check_fits(payload, shared)?;
         let merged = self.keyspace.merge_received_entry(entry).map_err(MergeFailure::Refused)?;
         if let Some(hlc) = merged.stamp {
             shared.observe(hlc);
@@ -251,9 +253,18 @@ pub(crate) enum MergeFailure {
     /// Nothing changed.
     #[error("it names operation {claimed} of this replica, which has made {written}")]
     NeverWritten { claimed: u64, written: u64 },
+    /// Nothing changed.
+    #[error("its record would have {bytes} bytes, and wal.record_bytes_max is {limit}")]
+    TooLarge { bytes: usize, limit: usize },
     /// It is in memory and will never be durable.
     #[error(transparent)]
     Log(EnqueueError),
+}
+
+/// What the log would not take must not be merged: the node would hold what it cannot make durable.
+fn check_fits(payload: &[u8], shared: &Shared) -> Result<(), MergeFailure> {
+    let (bytes, limit) = (payload.len() + RECORD_OVERHEAD_BYTES, shared.log.record_bytes_max());
+    if bytes <= limit { Ok(()) } else { Err(MergeFailure::TooLarge { bytes, limit }) }
 }
 
 fn enqueue_all(shared: &Shared, records: &[Vec<u8>]) -> Result<Lsn, EnqueueError> {
@@ -263,5 +274,7 @@ fn enqueue_all(shared: &Shared, records: &[Vec<u8>]) -> Result<Lsn, EnqueueError
     }
 }
 
+/// Kind, slot, origin and seq before the payload of a record.
+const RECORD_OVERHEAD_BYTES: usize = 20;
 /// The LSN of a change that the log refused: no sync ever reaches it.
 const NEVER: Lsn = Lsn::MAX;

@@ -1,7 +1,7 @@
 //! Whole cores together: founding, joining, replication, loss of processes and disks.
 
 mod checks;
-mod cluster;
+pub(crate) mod cluster;
 mod mischief;
 mod rules;
 mod soak;

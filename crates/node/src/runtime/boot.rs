@@ -18,11 +18,8 @@ use crate::core::{Core, Recovery, Settings};
 
 /// Loads the certificates and holds them against the configuration.
 pub(crate) fn load_certificates(config: &Config) -> Result<TlsReloader, ServeError> {
-    let files = TlsFiles {
-        ca: config.tls.ca.clone(),
-        cert: config.tls.cert.clone(),
-        key: config.tls.key.clone(),
-    };
+    let files =
+        TlsFiles { ca: config.tls.ca.clone(), cert: config.tls.cert.clone(), key: config.tls.key.clone() };
     let tls = TlsReloader::load(files).map_err(ServeError::Certificates)?;
     let own = tls.own();
     if own.role != Role::Node || own.name != config.name {
@@ -72,10 +69,8 @@ pub(crate) fn open_log(config: &Config, cluster: &str) -> Result<OpenedLog, Serv
     let directory = DataDir::open(&config.data_dir, cluster, &config.name, fresh)?;
     let path = directory.wal();
     let failed = |source| ServeError::Log { path: path.clone(), source: Box::new(source) };
-    let disk = FileDisk::new(path.clone()).map_err(|source| ServeError::FirstWrite {
-        path: path.clone(),
-        detail: source.to_string(),
-    })?;
+    let disk = FileDisk::new(path.clone())
+        .map_err(|source| ServeError::FirstWrite { path: path.clone(), detail: source.to_string() })?;
     let mut log_uuid = [0; 16];
     log_uuid[..8].copy_from_slice(&random()?.to_le_bytes());
     log_uuid[8..].copy_from_slice(&random()?.to_le_bytes());

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use trellis_crdt::Kind;
 use trellis_replication::NodeId;
 use trellis_rpc::{
-    ClientHandler, ClusterStatus, Counter, DeleteKey, Deleted, Durability, Failure, GetCounter, GetKey, GetRegister,
-    Increment, Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState, MemberStatus, NodeUsage,
-    Reason, Register, SetRegister, WriteOptions,
+    ClientHandler, ClusterStatus, Counter, DeleteKey, Deleted, Durability, Failure, GetCounter, GetKey,
+    GetRegister, Increment, Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState,
+    MemberStatus, NodeUsage, Reason, Register, SetRegister, WriteOptions,
 };
 use trellis_storage::{Cursor, Operation, OperationError, Outcome, ReadError, ReadValue};
 use trellis_swim::State;
@@ -72,9 +72,15 @@ impl ClientHandler for Clients {
     }
 
     async fn get_key(&self, request: GetKey) -> Result<KeyContent, Failure> {
-        let read = self.service.read(&request.key, request.kind).await.map_err(|error| failure(&error, &request.key))?;
+        let read = self
+            .service
+            .read(&request.key, request.kind)
+            .await
+            .map_err(|error| failure(&error, &request.key))?;
         let value = read.value.and_then(|value| match value {
-            ReadValue::Counter(total) => Some(KeyValue::Counter { value: total.value, is_exact: total.exact }),
+            ReadValue::Counter(total) => {
+                Some(KeyValue::Counter { value: total.value, is_exact: total.exact })
+            }
             ReadValue::Values(values) => {
                 Some(KeyValue::Register { values: values.into_iter().map(Bytes::from).collect() })
             }
@@ -129,14 +135,23 @@ impl Clients {
         fits: impl Fn(Kind) -> bool,
         what: &str,
     ) -> Result<Option<(Kind, ReadValue)>, Failure> {
-        let kinds = self.service.read(key, None).await.map_err(|error| failure(&error, key))?.kinds;
-        let fitting: Vec<Kind> =
-            kinds.iter().copied().filter(|held| fits(*held) && kind.is_none_or(|kind| kind == *held)).collect();
+        let only = self.service.read(key, None).await.map_err(|error| failure(&error, key))?;
+        let is_asked = |held: Kind| fits(held) && kind.is_none_or(|kind| kind == held);
+        if let (Some(held), Some(value)) = (only.kind.filter(|held| is_asked(*held)), only.value) {
+            return Ok(Some((held, value)));
+        }
+        let fitting: Vec<Kind> = only.kinds.iter().copied().filter(|held| is_asked(*held)).collect();
         let held = match fitting.as_slice() {
-            [] if kinds.is_empty() => return Ok(None),
-            [] => return Err(wrong_type(key, &kinds, kind.map_or(what.to_owned(), |kind| kind.to_string()))),
-            [only] => *only,
-            _ => return Err(wrong_type(key, &kinds, format!("single {what}: name its kind"))),
+            [] if only.kinds.is_empty() => return Ok(None),
+            [] => {
+                return Err(wrong_type(
+                    key,
+                    &only.kinds,
+                    kind.map_or(what.to_owned(), |kind| kind.to_string()),
+                ));
+            }
+            [held] => *held,
+            _ => return Err(wrong_type(key, &only.kinds, format!("single {what}: name its kind"))),
         };
         let read = self.service.read(key, Some(held)).await.map_err(|error| failure(&error, key))?;
         Ok(read.value.map(|value| (held, value)))
@@ -159,15 +174,20 @@ fn failure(error: &ServiceError, key: &str) -> Failure {
             Failure::new(Reason::InvalidKey, error.to_string()).at("key")
         }
         ServiceError::Refused(RequestError::NotServing(phase)) => not_serving(*phase),
-        ServiceError::Refused(error @ RequestError::Busy) => Failure::new(Reason::Overloaded, error.to_string()),
-        ServiceError::Refused(error @ RequestError::ClockSkew) => Failure::new(Reason::ClockSkew, error.to_string()),
+        ServiceError::Refused(error @ RequestError::Busy) => {
+            Failure::new(Reason::Overloaded, error.to_string())
+        }
+        ServiceError::Refused(error @ RequestError::ClockSkew) => {
+            Failure::new(Reason::ClockSkew, error.to_string())
+        }
         ServiceError::Refused(RequestError::LogFailed) | ServiceError::LogFailed => Failure::new(
             Reason::StorageFailed,
             "the log of this node failed; whether the write survives is unknown: read it back at another node",
         ),
-        ServiceError::MemoryLimit => {
-            Failure::new(Reason::MemoryLimit, "this node takes more memory than limits.memory allows: delete keys")
-        }
+        ServiceError::MemoryLimit => Failure::new(
+            Reason::MemoryLimit,
+            "this node takes more memory than limits.memory allows: delete keys",
+        ),
         ServiceError::TooFewReplicas { reached, wanted } => Failure::new(
             Reason::ReplicaWaitTimeout,
             format!("{reached} of {wanted} nodes hold the write; it stands here and will spread"),
@@ -186,10 +206,12 @@ fn refused_operation(error: &OperationError, key: &str) -> Failure {
             .with("limit", trellis_crdt::VALUE_BYTES_MAX)
             .at("value"),
         OperationError::WrongKind { actual, requested } => wrong_type(key, actual, requested.to_string()),
-        OperationError::NotApplicable { kind } => Failure::new(Reason::UnsupportedKind, error.to_string())
-            .with("kind", kind)
-            .at("kind"),
-        OperationError::NegativeAmount { .. } => Failure::new(Reason::InvalidArgument, error.to_string()).at("amount"),
+        OperationError::NotApplicable { kind } => {
+            Failure::new(Reason::UnsupportedKind, error.to_string()).with("kind", kind).at("kind")
+        }
+        OperationError::NegativeAmount { .. } => {
+            Failure::new(Reason::InvalidArgument, error.to_string()).at("amount")
+        }
         OperationError::CounterOverflow { amount } => {
             Failure::new(Reason::CounterOverflow, error.to_string()).with("amount", amount).at("amount")
         }
@@ -199,9 +221,13 @@ fn refused_operation(error: &OperationError, key: &str) -> Failure {
 
 fn not_serving(phase: Phase) -> Failure {
     let (reason, message) = match phase {
-        Phase::Guest => (Reason::NotReady, "this node joins the cluster and has not taken over every slot yet"),
+        Phase::Guest => {
+            (Reason::NotReady, "this node joins the cluster and has not taken over every slot yet")
+        }
         Phase::Draining => (Reason::Draining, "this node is about to stop"),
-        Phase::Failed => (Reason::StorageFailed, "the log of this node failed: it takes no writes until it is restarted"),
+        Phase::Failed => {
+            (Reason::StorageFailed, "the log of this node failed: it takes no writes until it is restarted")
+        }
         Phase::Removed => (Reason::Removed, "this node was removed from the cluster"),
         Phase::Serving => (Reason::NotReady, "this node has only begun to serve"),
     };
@@ -212,10 +238,11 @@ fn parse_token(token: &str) -> Result<Cursor, Failure> {
     if token.is_empty() {
         return Ok(Cursor::START);
     }
-    let refused = || Failure::new(Reason::InvalidPageToken, "not a page token of this cluster").at("page_token");
+    let refused =
+        || Failure::new(Reason::InvalidPageToken, "not a page token of this cluster").at("page_token");
     let digits = token.as_bytes().chunks(2).map(|pair| {
         let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
-        u8::from_str_radix(text, 16).ok()
+        u8::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))
     });
     let bytes: Vec<u8> = digits.collect::<Option<_>>().ok_or_else(refused)?;
     Cursor::from_bytes(&bytes).map_err(|_| refused())
@@ -282,7 +309,10 @@ fn warnings(status: &Status) -> Vec<String> {
         warnings.push("two live processes showed one name: see the node's log, stop one of them".to_owned());
     }
     if status.diverged > 0 {
-        warnings.push(format!("equal clocks had different digests {} times: see the node's log", status.diverged));
+        warnings.push(format!(
+            "equal clocks had different digests {} times: see the node's log",
+            status.diverged
+        ));
     }
     if status.is_skewed {
         warnings.push(format!(
@@ -307,3 +337,18 @@ fn millis(duration: Duration) -> u64 {
 const REPLICAS_PATIENCE: Duration = Duration::from_secs(3);
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_token_leads_back_to_its_place_and_nothing_else_is_one() {
+        assert_eq!(parse_token(""), Ok(Cursor::START));
+        let cursor = Cursor::at_slot(77);
+        assert_eq!(parse_token(&format_token(cursor)), Ok(cursor));
+        for token in ["7", "zz", "00", "é", "+1+1+1+1+1", "0102030405060708"] {
+            assert_eq!(parse_token(token).unwrap_err().reason, Reason::InvalidPageToken, "{token}");
+        }
+    }
+}

@@ -84,8 +84,11 @@ impl DataDir {
                 if path.join(WAL).exists() {
                     return Err(DataDirError::NoIdentity { path: path.to_owned() });
                 }
-                let identity =
-                    IdentityFile { cluster: cluster.to_owned(), name: name.to_owned(), node: fresh.to_string() };
+                let identity = IdentityFile {
+                    cluster: cluster.to_owned(),
+                    name: name.to_owned(),
+                    node: fresh.to_string(),
+                };
                 write_identity(path, &identity).map_err(|source| io_error(&file, source))?;
                 fresh
             }
@@ -109,7 +112,8 @@ fn check_identity(
     name: &str,
 ) -> Result<NodeId, DataDirError> {
     let malformed = |detail: String| DataDirError::Malformed { path: file.to_owned(), detail };
-    let identity: IdentityFile = toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
+    let identity: IdentityFile =
+        toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
     if identity.cluster != cluster {
         return Err(DataDirError::OtherCluster {
             path: path.to_owned(),

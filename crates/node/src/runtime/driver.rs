@@ -158,7 +158,8 @@ impl Driver {
             Effect::Call { id, peer, address, request, deadline } => {
                 let driver = self.clone();
                 tokio::spawn(async move {
-                    let answer = driver.shared.outgoing.call(peer.as_deref(), &address, request, deadline).await;
+                    let answer =
+                        driver.shared.outgoing.call(peer.as_deref(), &address, request, deadline).await;
                     driver.core().handle_answer(id, answer, clock::now());
                     driver.pump();
                 });

@@ -93,7 +93,9 @@ impl ServeError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Certificates(_) => "make certificates with: trellis certs init, then trellis certs node NAME",
+            Self::Certificates(_) => {
+                "make certificates with: trellis certs init, then trellis certs node NAME"
+            }
             Self::WrongCertificate { name, .. } => {
                 return Some(format!("make one with: trellis certs node {name}"));
             }
@@ -101,9 +103,13 @@ impl ServeError {
                 "stop whoever listens there, or set another port"
             }
             Self::Listen { .. } => "set an address of this machine",
-            Self::DataDir(_) => "set data_dir to the directory of this node, or to an empty one to join afresh",
+            Self::DataDir(_) => {
+                "set data_dir to the directory of this node, or to an empty one to join afresh"
+            }
             Self::Log { source, .. } => match **source {
-                OpenError::Locked => "another process uses this data directory: stop it, or set another data_dir",
+                OpenError::Locked => {
+                    "another process uses this data directory: stop it, or set another data_dir"
+                }
                 OpenError::Corrupt { .. } => {
                     "move the data directory aside and start: the node joins afresh and takes over what its peers have"
                 }
@@ -112,7 +118,9 @@ impl ServeError {
             Self::Replay { .. } => "start the version that wrote this log, or move the data directory aside",
             Self::FirstWrite { .. } => "make room on the disk of data_dir",
             Self::SeedAnswers { .. } => "start without --found to join that cluster",
-            Self::LogFailed => "see the log above, mend the disk, start again: what was acknowledged is there",
+            Self::LogFailed => {
+                "see the log above, mend the disk, start again: what was acknowledged is there"
+            }
             Self::Settings(_) | Self::Random(_) | Self::Signals(_) | Self::Thread(_) => return None,
         };
         Some(hint.to_owned())

@@ -24,7 +24,11 @@ impl LogSignal {
 }
 
 /// Starts the thread; it ends when the log is closed or failed.
-pub(crate) fn spawn(syncer: Syncer<FileDisk>, waiters: Waiters, signal: LogSignal) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(
+    syncer: Syncer<FileDisk>,
+    waiters: Waiters,
+    signal: LogSignal,
+) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("wal-sync".to_owned()).spawn(move || {
         syncer.run(|synced| {
             match synced {

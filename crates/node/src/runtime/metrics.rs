@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode as encode_text;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use trellis_swim::State;
 
 use crate::core::{Core, Now, Phase, Status};
@@ -51,7 +51,11 @@ impl Collector for Snapshot {
         gauge("early_dots", "Dots remembered beyond the prefixes.", count(status.usage.early))?;
         gauge("replication_ring_bytes", "Bytes of deltas kept for peers.", count(status.ring_bytes))?;
         gauge("slots_to_adopt", "Slots that a guest has not adopted.", count(status.slots_remaining))?;
-        gauge("clock_ahead_milliseconds", "Wall clock against the median of all.", status.clock_ahead_millis)?;
+        gauge(
+            "clock_ahead_milliseconds",
+            "Wall clock against the median of all.",
+            status.clock_ahead_millis,
+        )?;
         gauge("log_durable_lsn", "Position up to which the log is synced.", self.log_durable.cast_signed())?;
         gauge("log_last_lsn", "Position of the last record enqueued.", self.log_last.cast_signed())?;
         for (state, name) in [
@@ -64,17 +68,27 @@ impl Collector for Snapshot {
             gauge(name, "Members in this state as this node sees them.", count(members))?;
         }
         let unacknowledged: u64 = status.members.iter().map(|member| member.unacknowledged).sum();
-        gauge("replication_lag_operations", "Own operations not acknowledged, all peers.", unacknowledged.cast_signed())?;
+        gauge(
+            "replication_lag_operations",
+            "Own operations not acknowledged, all peers.",
+            unacknowledged.cast_signed(),
+        )?;
         self.encode_counters(&mut encoder)?;
         let uptime = ConstGauge::new(status.uptime.as_secs_f64());
-        let family = encoder.encode_descriptor("uptime", "Time since start.", Some(&Unit::Seconds), uptime.metric_type())?;
+        let family = encoder.encode_descriptor(
+            "uptime",
+            "Time since start.",
+            Some(&Unit::Seconds),
+            uptime.metric_type(),
+        )?;
         uptime.encode(family)
     }
 }
 
 impl Snapshot {
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let (replication, storage, swim) = (&self.status.replication, &self.status.usage.counters, &self.status.swim);
+        let (replication, storage, swim) =
+            (&self.status.replication, &self.status.usage.counters, &self.status.swim);
         let counters = [
             ("operations", "Operations of clients that changed something.", storage.operations),
             ("operations_refused", "Operations of clients that were refused.", storage.operations_refused),
@@ -105,5 +119,31 @@ impl Snapshot {
             metric.encode(family)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::tests::cluster::Cluster;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_and_every_metric_has_help() {
+        let cluster = Cluster::of(1);
+        let text = encode(cluster.nodes["n1"].core(), cluster.now()).unwrap();
+        assert!(text.ends_with("# EOF\n"));
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split([' ', '{']).next().unwrap();
+            assert!(name.starts_with("trellis_"), "{line}");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        }
+        for kind in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+            if kind == "counter" {
+                assert!(text.contains(&format!("\n{name}_total ")), "{name}");
+            }
+        }
     }
 }

@@ -37,16 +37,29 @@ impl Outgoing {
             let client = self.connect(peer, address).await.map_err(|error| dial_failure(&error))?;
             let limit = deadline.saturating_duration_since(Instant::now());
             let answer = match request {
-                Request::Ping(ping) => client.ping(ping, limit).await.map(|pong| Answer::Pong(Box::new(pong))),
-                Request::Gossip(news) => client.gossip(news, limit).await.map(|news| Answer::Gossip(Box::new(news))),
+                Request::Ping(ping) => {
+                    client.ping(ping, limit).await.map(|pong| Answer::Pong(Box::new(pong)))
+                }
+                Request::Gossip(news) => {
+                    client.gossip(news, limit).await.map(|news| Answer::Gossip(Box::new(news)))
+                }
             };
-            answer.map_err(|error| if error == LinkError::TimedOut { CallFailure::TimedOut } else { CallFailure::Closed })
+            answer.map_err(|error| {
+                if error == LinkError::TimedOut { CallFailure::TimedOut } else { CallFailure::Closed }
+            })
         };
         tokio::time::timeout_at(deadline.into(), answered).await.unwrap_or(Err(CallFailure::TimedOut))
     }
 
     /// Opens a stream and serves it until the peer ends it or the core closes it.
-    pub(crate) async fn serve(&self, driver: &Driver, link: LinkId, kind: LinkKind, peer: &str, address: &str) {
+    pub(crate) async fn serve(
+        &self,
+        driver: &Driver,
+        link: LinkId,
+        kind: LinkKind,
+        peer: &str,
+        address: &str,
+    ) {
         if let Err(error) = self.open(driver, link, kind, peer, address).await {
             tracing::debug!(peer, address, error = &*error, "cannot open a stream");
         }

@@ -11,7 +11,9 @@ pub(crate) fn phase(phase: Phase) {
         Phase::Draining => tracing::info!("draining: no more writes"),
         Phase::Failed => tracing::error!("the log failed: durable keys can be read, nothing can be written"),
         Phase::Removed => {
-            tracing::error!("this node was removed from the cluster; wipe its data directory to let it join anew");
+            tracing::error!(
+                "this node was removed from the cluster; wipe its data directory to let it join anew"
+            );
         }
     }
 }
@@ -23,11 +25,20 @@ pub(crate) fn notice(notice: &Notice) {
         Notice::Conflict { name, detail } => tracing::error!(name, detail, "identity conflict"),
         Notice::Waiting { detail } => tracing::warn!(detail, "waiting to join"),
         Notice::Diverged { peer, slot } => {
-            tracing::error!(peer, slot, "equal clocks and different digests: the state has diverged; reconciling");
+            tracing::error!(
+                peer,
+                slot,
+                "equal clocks and different digests: the state has diverged; reconciling"
+            );
         }
-        Notice::Unmergeable { slot, detail } => tracing::error!(slot, detail, "a change of a peer was not merged"),
+        Notice::Unmergeable { slot, detail } => {
+            tracing::error!(slot, detail, "a change of a peer was not merged")
+        }
         Notice::ClockSkew { ahead_millis, is_beyond: true } => {
-            tracing::error!(ahead_millis, "the wall clock is too far from the others'; register writes are refused");
+            tracing::error!(
+                ahead_millis,
+                "the wall clock is too far from the others'; register writes are refused"
+            );
         }
         Notice::ClockSkew { ahead_millis, is_beyond: false } => {
             tracing::info!(ahead_millis, "the wall clock is within bounds again");
@@ -41,7 +52,9 @@ fn replication(event: &Event) {
         Event::Met { peer, node } => tracing::info!(peer, %node, "met"),
         Event::RefusedBy { peer, refusal } => tracing::warn!(peer, %refusal, "refused by a peer"),
         Event::Refused { peer, refusal } => tracing::warn!(peer, %refusal, "refused a peer"),
-        Event::Superseded { name, old, new } => tracing::warn!(name, %old, %new, "a node took the place of a lost one"),
+        Event::Superseded { name, old, new } => {
+            tracing::warn!(name, %old, %new, "a node took the place of a lost one")
+        }
         Event::SelfRemoved => tracing::error!("the cluster has removed this node"),
         Event::Joining { founding, donor } => tracing::info!(%founding, donor, "joining"),
         Event::Pulled { peer, slots, entries } => tracing::info!(peer, slots, entries, "caught up"),

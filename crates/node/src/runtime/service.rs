@@ -62,7 +62,11 @@ impl Service {
         Self { core, waiters, driver, concerns, memory }
     }
 
-    pub(crate) async fn write(&self, operation: Operation<'_>, promise: Promise) -> Result<Outcome, ServiceError> {
+    pub(crate) async fn write(
+        &self,
+        operation: Operation<'_>,
+        promise: Promise,
+    ) -> Result<Outcome, ServiceError> {
         if self.memory.is_over() && !matches!(operation, Operation::Delete { .. }) {
             return Err(ServiceError::MemoryLimit);
         }
@@ -99,8 +103,10 @@ impl Service {
         let mut keys = Vec::new();
         for _ in 0..SLOTS_A_PAGE {
             let wanted = out_max - keys.len();
-            let (page, lsn) =
-                self.core.list(cursor, prefix, kind, EXAMINED_A_STEP, wanted).map_err(ServiceError::Refused)?;
+            let (page, lsn) = self
+                .core
+                .list(cursor, prefix, kind, EXAMINED_A_STEP, wanted)
+                .map_err(ServiceError::Refused)?;
             self.await_durable(lsn).await?;
             keys.extend(page.keys);
             match page.next {

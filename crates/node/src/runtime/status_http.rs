@@ -18,7 +18,11 @@ use crate::core::{Core, Phase};
 pub(crate) type CoreCell = Arc<ArcSwapOption<Core>>;
 
 /// Serves until `stopped` resolves.
-pub(crate) async fn serve(listener: TcpListener, core: CoreCell, stopped: impl Future<Output = ()> + Send + 'static) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    core: CoreCell,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) {
     let router = Router::new()
         .route("/", get(page))
         .route("/livez", get(|| async { "ok\n" }))

@@ -76,3 +76,60 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trellis_wal::{Config, MemoryDisk, OpenSeed, Syncer, open};
+
+    use super::*;
+
+    fn log() -> (Log, Syncer<MemoryDisk>) {
+        let opened =
+            open(MemoryDisk::new(), Config::default(), OpenSeed { log_uuid: [1; 16], salt: 1 }).unwrap();
+        (opened.log, opened.syncer)
+    }
+
+    #[tokio::test]
+    async fn each_is_woken_by_the_sync_that_covers_it_and_not_before() {
+        let (log, mut syncer) = log();
+        let waiters = Waiters::new(log.clone());
+        let (first, second) = (log.enqueue(b"a").unwrap(), log.enqueue(b"b").unwrap());
+        let mut waiting = task(waiters.durable(second));
+        assert!(waiting.is_pending().await);
+        waiters.wake(first);
+        assert!(waiting.is_pending().await);
+        syncer.sync_once().unwrap();
+        waiters.wake(log.durable());
+        assert_eq!(waiting.future.await, Ok(()));
+        assert_eq!(waiters.durable(first).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_failure_reaches_everybody_who_waits_and_who_comes_later() {
+        let (log, _syncer) = log();
+        let waiters = Waiters::new(log.clone());
+        let lsn = log.enqueue(b"a").unwrap();
+        let mut waiting = task(waiters.durable(lsn));
+        assert!(waiting.is_pending().await);
+        waiters.fail();
+        assert_eq!(waiting.future.await, Err(LogFailed));
+        assert_eq!(waiters.durable(lsn).await, Err(LogFailed));
+    }
+
+    struct Task<F> {
+        future: std::pin::Pin<Box<F>>,
+    }
+
+    fn task<F: Future>(future: F) -> Task<F> {
+        Task { future: Box::pin(future) }
+    }
+
+    impl<F: Future> Task<F> {
+        async fn is_pending(&mut self) -> bool {
+            std::future::poll_fn(|context| {
+                std::task::Poll::Ready(self.future.as_mut().poll(context).is_pending())
+            })
+            .await
+        }
+    }
+}

@@ -12,61 +12,61 @@ use super::super::*;
 use super::mischief::{Fate, Mischief, as_event};
 
 /// Some nodes and what is on its way between them.
-pub(super) struct Cluster {
-    pub(super) nodes: BTreeMap<&'static str, Node>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: BTreeMap<&'static str, Node>,
     /// Dialled link ↔ accepted link.
     links: BTreeMap<(&'static str, LinkId), (&'static str, LinkId)>,
-    pub(super) start: Instant,
-    pub(super) elapsed: Duration,
+    pub(crate) start: Instant,
+    pub(crate) elapsed: Duration,
     random: u64,
     /// Messages between these two are lost.
-    pub(super) cut: Option<(&'static str, &'static str)>,
-    pub(super) notices: Vec<(&'static str, Notice)>,
+    pub(crate) cut: Option<(&'static str, &'static str)>,
+    pub(crate) notices: Vec<(&'static str, Notice)>,
     /// Tickets of writes that reached as many nodes as they asked for.
-    pub(super) replicated: Vec<u64>,
+    pub(crate) replicated: Vec<u64>,
     /// Limits of every node that boots.
     replication: ReplicationConfig,
     /// Shards of every node that boots.
-    pub(super) shards: usize,
+    pub(crate) shards: usize,
     /// Nodes whose disk takes nothing for now.
-    pub(super) stalled: BTreeSet<&'static str>,
+    pub(crate) stalled: BTreeSet<&'static str>,
     /// Milliseconds that a node's wall clock is ahead.
-    pub(super) wall_ahead: BTreeMap<&'static str, i64>,
+    pub(crate) wall_ahead: BTreeMap<&'static str, i64>,
     /// What happens to messages between nodes.
-    pub(super) mischief: Option<Mischief>,
+    pub(crate) mischief: Option<Mischief>,
     /// Sees everything that leaves a node, before it is lost or arrives.
-    pub(super) watch: Option<Watch>,
+    pub(crate) watch: Option<Watch>,
 }
 
 /// Sees what the first node says to the second.
-pub(super) type Watch = fn(&Cluster, &'static str, &'static str, &Said<'_>);
+pub(crate) type Watch = fn(&Cluster, &'static str, &'static str, &Said<'_>);
 
 /// What a node tells another about its state.
-pub(super) enum Said<'a> {
+pub(crate) enum Said<'a> {
     Message(&'a Message),
     Gossip(&'a Gossip),
 }
 
-pub(super) struct Node {
-    pub(super) core: Option<Core>,
+pub(crate) struct Node {
+    pub(crate) core: Option<Core>,
     syncer: Option<Syncer<MemoryDisk>>,
-    pub(super) disk: MemoryDisk,
-    pub(super) node: NodeId,
+    pub(crate) disk: MemoryDisk,
+    pub(crate) node: NodeId,
     /// Of the process that runs or ran last.
-    pub(super) replica: ReplicaId,
+    pub(crate) replica: ReplicaId,
 }
 
-pub(super) const WAL: WalConfig = WalConfig {
+pub(crate) const WAL: WalConfig = WalConfig {
     segment_bytes: 256 << 10,
     record_bytes_max: 32 << 10,
     pending_bytes_max: 64 << 10,
     batch_bytes_max: 64 << 10,
 };
 
-pub(super) const NAMES: [&str; 5] = ["n1", "n2", "n3", "n4", "n5"];
+pub(crate) const NAMES: [&str; 5] = ["n1", "n2", "n3", "n4", "n5"];
 
 impl Cluster {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nodes: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -86,19 +86,19 @@ impl Cluster {
     }
 
     /// Founds at n1 and lets the others join.
-    pub(super) fn of(size: usize) -> Self {
+    pub(crate) fn of(size: usize) -> Self {
         Self::new().grown_to(size)
     }
 
-    pub(super) fn sharded(self, shards: usize) -> Self {
+    pub(crate) fn sharded(self, shards: usize) -> Self {
         Self { shards, ..self }
     }
 
-    pub(super) fn limited(self, replication: ReplicationConfig) -> Self {
+    pub(crate) fn limited(self, replication: ReplicationConfig) -> Self {
         Self { replication, ..self }
     }
 
-    pub(super) fn grown_to(self, size: usize) -> Self {
+    pub(crate) fn grown_to(self, size: usize) -> Self {
         let mut cluster = self;
         for name in &NAMES[..size] {
             cluster.start_node(name);
@@ -112,7 +112,7 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let wall_millis = 1_700_000_000_000 + self.elapsed.as_millis() as u64;
         Now { instant: self.start + self.elapsed, wall_millis }
     }
@@ -129,7 +129,7 @@ impl Cluster {
     }
 
     /// Starts a node on its disk, or on an empty one.
-    pub(super) fn start_node(&mut self, name: &'static str) {
+    pub(crate) fn start_node(&mut self, name: &'static str) {
         let fresh = NodeId::from_u64(self.draw());
         let disk = self.nodes.get(name).map_or_else(MemoryDisk::new, |node| node.disk.clone());
         let node = self.nodes.get(name).map_or(fresh, |node| node.node);
@@ -137,7 +137,7 @@ impl Cluster {
     }
 
     /// Kills a node; what was not synced is gone.
-    pub(super) fn kill(&mut self, name: &'static str) {
+    pub(crate) fn kill(&mut self, name: &'static str) {
         let node = self.nodes.get_mut(name).unwrap();
         node.core = None;
         node.syncer = None;
@@ -153,7 +153,7 @@ impl Cluster {
     }
 
     /// Breaks every stream there is, as if all connections were reset.
-    pub(super) fn break_all(&mut self) {
+    pub(crate) fn break_all(&mut self) {
         for dialled in self.links.keys().copied().collect::<Vec<_>>() {
             self.break_link(dialled);
         }
@@ -169,7 +169,7 @@ impl Cluster {
     }
 
     /// Wipes the disk of a killed node: it comes back under its name as another node.
-    pub(super) fn wipe(&mut self, name: &'static str) {
+    pub(crate) fn wipe(&mut self, name: &'static str) {
         let node = NodeId::from_u64(self.draw());
         let known = self.nodes.get_mut(name).unwrap();
         known.disk = MemoryDisk::new();
@@ -212,7 +212,7 @@ impl Cluster {
     }
 
     /// Runs until `is_true`, at most a minute of virtual time.
-    pub(super) fn run_until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
         let deadline = self.elapsed + Duration::from_secs(60);
         while !is_true(self) {
             assert!(self.elapsed < deadline, "not within a minute: {what}; {:#?}", self.notices);
@@ -220,7 +220,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.elapsed + time;
         while self.elapsed < end {
             self.step();
@@ -228,7 +228,7 @@ impl Cluster {
     }
 
     /// Delivers everything that is on its way, syncs every log, and moves on by a millisecond.
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.tick();
         let mut rounds = 0;
         while self.deliver() {
@@ -238,7 +238,7 @@ impl Cluster {
     }
 
     /// Moves on by a millisecond and does what is due, but delivers nothing.
-    pub(super) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.elapsed += Duration::from_millis(1);
         for name in NAMES {
             let now = self.now_at(name);
@@ -250,12 +250,12 @@ impl Cluster {
         }
     }
 
-    pub(super) fn core(&self, name: &str) -> Option<&Core> {
+    pub(crate) fn core(&self, name: &str) -> Option<&Core> {
         self.nodes.get(name)?.core.as_ref()
     }
 
     /// Syncs every log and performs what that gives rise to, but not what comes of it. Returns whether there was any.
-    pub(super) fn deliver(&mut self) -> bool {
+    pub(crate) fn deliver(&mut self) -> bool {
         let mut any = false;
         for name in NAMES {
             let now = self.now_at(name);
@@ -371,15 +371,15 @@ impl Cluster {
         self.core(name).filter(|_| !is_cut).map(|core| (name, core))
     }
 
-    pub(super) fn write(&self, name: &str, operation: &Operation<'_>) -> Outcome {
+    pub(crate) fn write(&self, name: &str, operation: &Operation<'_>) -> Outcome {
         self.core(name).unwrap().write(operation, self.now_at(name)).unwrap().outcome
     }
 
-    pub(super) fn increment(&self, name: &str, key: &str, amount: i64) {
+    pub(crate) fn increment(&self, name: &str, key: &str, amount: i64) {
         self.write(name, &Operation::Increment { key, kind: Kind::PnCounter, amount });
     }
 
-    pub(super) fn value(&self, name: &str, key: &str) -> i64 {
+    pub(crate) fn value(&self, name: &str, key: &str) -> i64 {
         match self.core(name).unwrap().read(key, None).unwrap().0.value {
             Some(ReadValue::Counter(total)) => total.value,
             _ => 0,
@@ -388,7 +388,7 @@ impl Cluster {
 }
 
 impl Node {
-    pub(super) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         self.core.as_ref().expect("the node runs")
     }
 }
