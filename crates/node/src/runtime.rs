@@ -3,6 +3,7 @@
 mod boot;
 mod clients;
 mod clock;
+mod concerns;
 mod data_dir;
 mod driver;
 mod error;
@@ -32,12 +33,13 @@ pub use self::error::ServeError;
 
 use self::boot::Listeners;
 use self::clients::Clients;
+use self::concerns::Concerns;
 use self::driver::Driver;
 use self::log_thread::LogSignal;
 use self::memory::MemoryGauge;
 use self::outgoing::Outgoing;
 use self::peers::Peers;
-use self::service::{Concerns, Service};
+use self::service::Service;
 use self::waiters::Waiters;
 use crate::Config;
 use crate::core::{Core, Phase};

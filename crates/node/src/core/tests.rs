@@ -2,7 +2,7 @@
 
 mod checks;
 pub(crate) mod cluster;
-mod mischief;
+pub(crate) mod mischief;
 mod rules;
 mod soak;
 mod strangers;

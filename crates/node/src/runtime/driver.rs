@@ -10,10 +10,11 @@ use trellis_replication::{LinkEvent, LinkId, Message, Pong};
 use trellis_rpc::Health;
 
 use super::clock;
+use super::concerns::Concerns;
 use super::log_thread::LogSignal;
 use super::outgoing::Outgoing;
 use super::report;
-use super::service::Concerns;
+use super::streams::LinkHost;
 use crate::core::{Core, Effect, Phase};
 
 /// A handle to the part of the runtime that does what the core asks for.
@@ -105,20 +106,6 @@ impl Driver {
         }
     }
 
-    /// Hands an event of a stream to the core.
-    pub(crate) fn handle_link(&self, link: LinkId, event: LinkEvent) {
-        self.core().handle_link(link, event, clock::now());
-        self.pump();
-    }
-
-    /// Takes the sending half of a stream; from here on the core's messages for it go there. What is returned
-    /// resolves when the core closes the stream.
-    pub(crate) fn attach(&self, link: LinkId, messages: mpsc::Sender<Message>) -> oneshot::Receiver<()> {
-        let (open, closed) = oneshot::channel();
-        self.shared.links.lock().insert(link, Link { messages, _open: open });
-        closed
-    }
-
     /// Lets go of a stream that ended by itself and tells the core.
     pub(crate) fn detach(&self, link: LinkId) {
         self.shared.links.lock().remove(&link);
@@ -197,6 +184,22 @@ impl Driver {
 
     fn close(&self, link: LinkId) {
         self.shared.links.lock().remove(&link);
+    }
+}
+
+impl LinkHost for Driver {
+    /// Hands an event of a stream to the core.
+    fn handle_link(&self, link: LinkId, event: LinkEvent) {
+        self.core().handle_link(link, event, clock::now());
+        self.pump();
+    }
+
+    /// Takes the sending half of a stream; from here on the core's messages for it go there. What is returned
+    /// resolves when the core closes the stream.
+    fn attach(&self, link: LinkId, messages: mpsc::Sender<Message>) -> oneshot::Receiver<()> {
+        let (open, closed) = oneshot::channel();
+        self.shared.links.lock().insert(link, Link { messages, _open: open });
+        closed
     }
 }
 

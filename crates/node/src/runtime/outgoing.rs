@@ -9,15 +9,21 @@ use tokio::sync::mpsc;
 use trellis_replication::{LinkEvent, LinkId, LinkKind, Message};
 use trellis_rpc::{DialConfig, DialError, Inbound, LinkError, PeerClient, TlsReloader};
 
-use super::driver::Driver;
-use super::streams::{LINK_MESSAGES_MAX, forward};
+use super::streams::{LINK_MESSAGES_MAX, LinkHost, forward};
 use crate::core::{Answer, CallFailure, Request};
 
 /// The connections to other nodes, one for each name and address, made when first used and again when they broke.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     tls: Arc<TlsReloader>,
-    connections: Arc<Mutex<HashMap<(Option<String>, String), PeerClient>>>,
+    connections: Arc<Mutex<HashMap<Callee, PeerClient>>>,
+}
+
+/// The name that the other side must show, where it is known, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Callee {
+    peer: Option<String>,
+    address: String,
 }
 
 impl Outgoing {
@@ -54,20 +60,20 @@ impl Outgoing {
     /// Opens a stream and serves it until the peer ends it or the core closes it.
     pub(crate) async fn serve(
         &self,
-        driver: &Driver,
+        host: &impl LinkHost,
         link: LinkId,
         kind: LinkKind,
         peer: &str,
         address: &str,
     ) {
-        if let Err(error) = self.open(driver, link, kind, peer, address).await {
+        if let Err(error) = self.open(host, link, kind, peer, address).await {
             tracing::debug!(peer, address, error = &*error, "cannot open a stream");
         }
     }
 
     async fn open(
         &self,
-        driver: &Driver,
+        host: &impl LinkHost,
         link: LinkId,
         kind: LinkKind,
         peer: &str,
@@ -81,7 +87,7 @@ impl Outgoing {
                     Message::PushRequest(request) => Some(request),
                     _ => None,
                 };
-                carry(driver, link, wire, unwrap, replies, LinkEvent::PushReply).await;
+                carry(host, link, wire, unwrap, replies, LinkEvent::PushReply).await;
             }
             LinkKind::SyncOut | LinkKind::SyncIn => {
                 let (wire, replies) = client.sync().await?;
@@ -89,7 +95,7 @@ impl Outgoing {
                     Message::SyncRequest(request) => Some(request),
                     _ => None,
                 };
-                carry(driver, link, wire, unwrap, replies, LinkEvent::SyncReply).await;
+                carry(host, link, wire, unwrap, replies, LinkEvent::SyncReply).await;
             }
         }
         Ok(())
@@ -97,7 +103,7 @@ impl Outgoing {
 
     /// Returns the open connection to a node, or makes one.
     pub(crate) async fn connect(&self, peer: Option<&str>, address: &str) -> Result<PeerClient, DialError> {
-        let key = (peer.map(str::to_owned), address.to_owned());
+        let key = Callee { peer: peer.map(str::to_owned), address: address.to_owned() };
         let open = self.connections.lock().get(&key).filter(|client| !client.is_closed()).cloned();
         if let Some(client) = open {
             return Ok(client);
@@ -112,7 +118,7 @@ impl Outgoing {
 
 /// Carries messages both ways until one side is done, and then waits for the other to hear of it.
 async fn carry<Req: Send + 'static, Rep>(
-    driver: &Driver,
+    host: &impl LinkHost,
     link: LinkId,
     wire: mpsc::Sender<Req>,
     unwrap: impl Fn(Message) -> Option<Req> + Send + 'static,
@@ -120,14 +126,14 @@ async fn carry<Req: Send + 'static, Rep>(
     as_event: impl Fn(Rep) -> LinkEvent,
 ) {
     let (messages, outbound) = mpsc::channel(LINK_MESSAGES_MAX);
-    let closed = driver.attach(link, messages);
+    let closed = host.attach(link, messages);
     let sending = tokio::spawn(forward(outbound, wire, unwrap));
-    driver.handle_link(link, LinkEvent::Opened);
+    host.handle_link(link, LinkEvent::Opened);
     tokio::pin!(closed);
     loop {
         tokio::select! {
             reply = replies.next() => match reply {
-                Some(Ok(reply)) => driver.handle_link(link, as_event(reply)),
+                Some(Ok(reply)) => host.handle_link(link, as_event(reply)),
                 _ => return,
             },
             _ = &mut closed => break,
@@ -143,8 +149,8 @@ async fn carry<Req: Send + 'static, Rep>(
 
 fn dial_failure(error: &DialError) -> CallFailure {
     match error {
-        DialError::Refused { .. } => CallFailure::Refused,
-        DialError::TimedOut { .. } => CallFailure::TimedOut,
+        DialError::Refused => CallFailure::Refused,
+        DialError::TimedOut => CallFailure::TimedOut,
         _ => CallFailure::Closed,
     }
 }

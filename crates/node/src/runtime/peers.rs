@@ -10,7 +10,7 @@ use trellis_rpc::{Failure, Inbound, PeerCertificate, PeerHandler, Reason};
 
 use super::clock;
 use super::driver::Driver;
-use super::streams::{LINK_MESSAGES_MAX, forward};
+use super::streams::{LINK_MESSAGES_MAX, LinkHost, forward};
 use crate::core::PingAnswer;
 
 /// Answers other nodes from the core of this one.

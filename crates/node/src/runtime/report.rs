@@ -32,7 +32,7 @@ pub(crate) fn notice(notice: &Notice) {
             );
         }
         Notice::Unmergeable { slot, detail } => {
-            tracing::error!(slot, detail, "a change of a peer was not merged")
+            tracing::error!(slot, detail, "a change of a peer was not merged");
         }
         Notice::ClockSkew { ahead_millis, is_beyond: true } => {
             tracing::error!(
@@ -53,7 +53,7 @@ fn replication(event: &Event) {
         Event::RefusedBy { peer, refusal } => tracing::warn!(peer, %refusal, "refused by a peer"),
         Event::Refused { peer, refusal } => tracing::warn!(peer, %refusal, "refused a peer"),
         Event::Superseded { name, old, new } => {
-            tracing::warn!(name, %old, %new, "a node took the place of a lost one")
+            tracing::warn!(name, %old, %new, "a node took the place of a lost one");
         }
         Event::SelfRemoved => tracing::error!("the cluster has removed this node"),
         Event::Joining { founding, donor } => tracing::info!(%founding, donor, "joining"),

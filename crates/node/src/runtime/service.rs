@@ -1,17 +1,14 @@
 //! Requests of clients, from the core's answer to the moment it may be told.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
 use trellis_crdt::Kind;
 use trellis_storage::{Cursor, ListPage, Operation, Outcome, Read};
 use trellis_wal::Lsn;
 
 use super::clock;
+use super::concerns::Concerns;
 use super::driver::Driver;
 use super::memory::MemoryGauge;
 use super::waiters::Waiters;
@@ -148,28 +145,6 @@ impl Service {
     }
 }
 
-/// Writes that wait for other nodes, by ticket. Bounded by the number of requests under way.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Concerns {
-    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>,
-    next: Arc<AtomicU64>,
-}
-
-impl Concerns {
-    fn open(&self) -> (u64, oneshot::Receiver<()>) {
-        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.lock().insert(ticket, sender);
-        (ticket, receiver)
-    }
-
-    pub(crate) fn reached(&self, ticket: u64) {
-        if let Some(sender) = self.waiting.lock().remove(&ticket) {
-            let _ = sender.send(());
-        }
-    }
-}
-
 /// A client that goes away leaves no ticket behind.
 struct CancelOnDrop<'a> {
     core: &'a Core,
@@ -179,7 +154,7 @@ struct CancelOnDrop<'a> {
 
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
-        if self.concerns.waiting.lock().remove(&self.ticket).is_some() {
+        if self.concerns.forget(self.ticket) {
             self.core.cancel_replicas(self.ticket);
         }
     }

@@ -8,12 +8,13 @@ use trellis_wal::Config as WalConfig;
 use crate::{Config, SwimPreset};
 
 pub(crate) fn wal(config: &Config) -> WalConfig {
-    let record_bytes_max = u32::try_from(config.wal.record_bytes_max).unwrap_or(u32::MAX);
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let settings = &config.wal;
     WalConfig {
-        segment_bytes: config.wal.segment_bytes,
-        record_bytes_max,
-        pending_bytes_max: usize::try_from(config.wal.pending_bytes_max).unwrap_or(usize::MAX),
-        ..WalConfig::default()
+        segment_bytes: settings.segment_bytes,
+        record_bytes_max: u32::try_from(settings.record_bytes_max).unwrap_or(u32::MAX),
+        batch_bytes_max: size(settings.batch_bytes_max),
+        pending_bytes_max: size(settings.pending_bytes_max),
     }
 }
 

@@ -1,7 +1,17 @@
 //! What both ends of a stream have in common.
 
-use tokio::sync::mpsc;
-use trellis_replication::Message;
+use tokio::sync::{mpsc, oneshot};
+use trellis_replication::{LinkEvent, LinkId, Message};
+
+/// Who takes what happens on streams, and what they are to carry.
+pub(crate) trait LinkHost: Send + Sync {
+    /// Hands an event of a stream to the core.
+    fn handle_link(&self, link: LinkId, event: LinkEvent);
+
+    /// Takes the sending half of a stream; from here on the core's messages for it go there. What is returned
+    /// resolves when the core closes the stream.
+    fn attach(&self, link: LinkId, messages: mpsc::Sender<Message>) -> oneshot::Receiver<()>;
+}
 
 /// Carries the core's messages of one stream to the wire, until the core closes it or the wire is gone.
 pub(crate) async fn forward<M>(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use trellis_replication::{LinkEvent, Message, PushReply, PushRequest, PushedDelta, SyncReply};
 
 /// Loses, repeats and reorders deltas and their answers, and breaks streams.
-pub(super) struct Mischief {
+pub(crate) struct Mischief {
     state: u64,
     /// One message of so many breaks its stream; 0 for none.
     breaks_one_in: u64,
