@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -59,7 +59,8 @@ impl CertificateAuthority {
         let [uri] = uris.as_slice() else {
             return Err(foreign());
         };
-        let cluster = uri.strip_prefix(SCHEME).filter(|id| role::is_valid_name(id)).ok_or_else(foreign)?.to_owned();
+        let cluster =
+            uri.strip_prefix(SCHEME).filter(|id| role::is_valid_name(id)).ok_or_else(foreign)?.to_owned();
         let issuer = Issuer::from_ca_cert_der(&der, key)?;
         Ok(Self { cluster, certificate_pem, issuer })
     }
@@ -176,7 +177,9 @@ impl Issued {
     /// When one cannot be written; the other may have been.
     pub fn replace(&self, directory: &Path) -> Result<(), CertsError> {
         let (certificate, key) = self.paths(directory);
-        for (path, content, mode) in [(&key, &self.key_pem, KEY_MODE), (&certificate, &self.certificate_pem, 0o644)] {
+        for (path, content, mode) in
+            [(&key, &self.key_pem, KEY_MODE), (&certificate, &self.certificate_pem, 0o644)]
+        {
             let beside = path.with_extension("tmp");
             if let Err(source) = fs::remove_file(&beside)
                 && source.kind() != io::ErrorKind::NotFound

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status};
 
 use crate::calls::{
-    ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented, KeyContent,
-    KeyPage, ListKeys, Register, SetRegister,
+    ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented,
+    KeyContent, KeyPage, ListKeys, Register, SetRegister,
 };
 use crate::config::{ClientConfig, DialConfig};
 use crate::convert::{HasHeader, InvalidMessage};
@@ -136,7 +136,8 @@ impl Client {
     /// Nothing has changed.
     pub async fn cluster_status(&self) -> Result<Answer<ClusterStatus>, ClientError> {
         let request = pb::GetClusterStatusRequest {};
-        self.call(false, request, |mut node, request| async move { node.get_cluster_status(request).await }).await
+        self.call(false, request, |mut node, request| async move { node.get_cluster_status(request).await })
+            .await
     }
 
     /// Makes a call until it has an answer, a failure that will not pass, or no more time.
@@ -243,7 +244,8 @@ impl<T> Answer<T> {
         Reply: HasHeader,
         T: TryFrom<Reply, Error = InvalidMessage>,
     {
-        let header = reply.header_mut().take().ok_or(InvalidMessage { field: "header", problem: "is missing" })?;
+        let header =
+            reply.header_mut().take().ok_or(InvalidMessage { field: "header", problem: "is missing" })?;
         Ok(Self { node: header.node, body: reply.try_into()? })
     }
 }

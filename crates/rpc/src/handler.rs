@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use trellis_replication::{Gossip, Ping, Pong, PushReply, PushRequest, SyncReply, SyncRequest};
 
 use crate::calls::{
-    ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented, KeyContent,
-    KeyPage, ListKeys, Register, SetRegister,
+    ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented,
+    KeyContent, KeyPage, ListKeys, Register, SetRegister,
 };
 use crate::error::Failure;
 use crate::link::Inbound;
@@ -55,7 +55,11 @@ pub trait PeerHandler: Send + Sync + 'static {
     fn ping(&self, from: &PeerCertificate, ping: Ping) -> impl Future<Output = Result<Pong, Failure>> + Send;
 
     /// Takes news and answers with news.
-    fn gossip(&self, from: &PeerCertificate, news: Gossip) -> impl Future<Output = Result<Gossip, Failure>> + Send;
+    fn gossip(
+        &self,
+        from: &PeerCertificate,
+        news: Gossip,
+    ) -> impl Future<Output = Result<Gossip, Failure>> + Send;
 
     /// Serves a stream of deltas to its end.
     fn push(

@@ -17,9 +17,11 @@ use crate::error::Failure;
 ///
 /// Backpressure is that of HTTP/2: what is not taken here fills the stream's window (1 MiB), then the sender waits.
 pub struct Inbound<T> {
-    messages: Option<Pin<Box<dyn Stream<Item = Result<T, LinkError>> + Send>>>,
+    messages: Option<Messages<T>>,
     draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
+
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, LinkError>> + Send>>;
 
 impl<T> Inbound<T> {
     pub(crate) fn new<M>(messages: Streaming<M>, draining: Option<CancellationToken>) -> Self
@@ -113,7 +115,9 @@ impl From<Status> for LinkError {
         match status.code() {
             Code::DeadlineExceeded => Self::TimedOut,
             Code::OutOfRange => Self::MessageTooLarge,
-            Code::Internal => Self::Invalid(InvalidMessage { field: "message", problem: "cannot be decoded" }),
+            Code::Internal => {
+                Self::Invalid(InvalidMessage { field: "message", problem: "cannot be decoded" })
+            }
             _ => Self::Closed { detail: status.message().to_owned() },
         }
     }

@@ -144,7 +144,9 @@ impl Method {
             (pb::v1::client_service_server::SERVICE_NAME, "Increment" | "SetRegister" | "DeleteKey") => {
                 unary(Service::Client, Audience::Writers)
             }
-            (pb::peer::node_service_server::SERVICE_NAME, "Ping" | "Gossip") => unary(Service::Node, Audience::Nodes),
+            (pb::peer::node_service_server::SERVICE_NAME, "Ping" | "Gossip") => {
+                unary(Service::Node, Audience::Nodes)
+            }
             (pb::peer::node_service_server::SERVICE_NAME, "PushDelta" | "SyncState") => {
                 streaming(Service::Node, Audience::Nodes)
             }

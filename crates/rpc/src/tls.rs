@@ -18,8 +18,8 @@ use crate::role::{PeerCertificate, RoleError};
 
 mod verifier;
 
-pub use self::verifier::WrongPeer;
 use self::verifier::NodeVerifier;
+pub use self::verifier::WrongPeer;
 
 /// Where the PEM files of one holder are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,8 @@ impl Material {
         let expires_at = expiry(leaf).ok_or_else(|| TlsError::NoCertificate { path: files.cert.clone() })?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|source| TlsError::Read { path: files.key.clone(), source })?;
-        let key = CertifiedKey::from_der(chain, key, &provider).map_err(|source| TlsError::Config { source })?;
+        let key =
+            CertifiedKey::from_der(chain, key, &provider).map_err(|source| TlsError::Config { source })?;
         let key = Arc::new(SingleCertAndKey::from(key));
         let roots = Arc::new(roots);
         let server = server_config(&provider, &roots, &key)?;

@@ -226,7 +226,7 @@ fn not_serving(phase: Phase) -> Failure {
         }
         Phase::Draining => (Reason::Draining, "this node is about to stop"),
         Phase::Failed => {
-            (Reason::StorageFailed, "the log of this node failed: it takes no writes until it is restarted")
+            (Reason::NotReady, "the log of this node failed: it takes no writes until it is restarted")
         }
         Phase::Removed => (Reason::Removed, "this node was removed from the cluster"),
         Phase::Serving => (Reason::NotReady, "this node has only begun to serve"),

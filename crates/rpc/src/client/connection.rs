@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
+use hyper::http::uri::Authority;
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -52,9 +53,12 @@ impl Connection {
 
     async fn connect(address: &str, expected: Option<&str>, tls: &TlsReloader) -> Result<Self, DialError> {
         let invalid = || DialError::InvalidAddress { address: address.to_owned() };
-        let origin: Uri = format!("https://{address}").parse().map_err(|_| invalid())?;
-        let host = origin.host().filter(|_| origin.port_u16().is_some()).ok_or_else(invalid)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let authority: Authority = address.parse().map_err(|_| invalid())?;
+        if authority.port().is_none() || address.contains('@') {
+            return Err(invalid());
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let origin = format!("https://{authority}").parse().map_err(|_| invalid())?;
         let server_name = ServerName::try_from(host).map_err(|_| invalid())?;
 
         let stream = TcpStream::connect(address).await.map_err(|error| DialError::of_connect(&error))?;
@@ -131,7 +135,10 @@ impl Service<Request<Body>> for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("peer", &self.peer).field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +201,9 @@ impl DialError {
                     None => Self::InvalidCertificate { detail: other.to_string() },
                 }
             }
-            rustls::Error::InvalidCertificate(invalid) => Self::InvalidCertificate { detail: invalid.to_string() },
+            rustls::Error::InvalidCertificate(invalid) => {
+                Self::InvalidCertificate { detail: invalid.to_string() }
+            }
             rustls::Error::AlertReceived(_) => Self::Denied { detail: tls.to_string() },
             _ => Self::Failed { detail: tls.to_string() },
         }
@@ -277,7 +286,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.watch(polled)
     }

@@ -4,8 +4,8 @@ use trellis_crdt::Kind;
 
 use super::{InvalidMessage, invalid, required};
 use crate::calls::{
-    Counter, DeleteKey, Deleted, Durability, GetCounter, GetKey, GetRegister, Increment, Incremented, KeyContent,
-    KeyPage, KeySummary, KeyValue, ListKeys, Register, SetRegister, WriteOptions,
+    Counter, DeleteKey, Deleted, Durability, GetCounter, GetKey, GetRegister, Increment, Incremented,
+    KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, Register, SetRegister, WriteOptions,
 };
 use crate::pb::v1 as pb;
 
@@ -180,7 +180,9 @@ impl From<KeyContent> for pb::GetKeyResponse {
         use pb::get_key_response::Value;
 
         let value = answer.value.map(|value| match value {
-            KeyValue::Counter { value, is_exact } => Value::Counter(pb::CounterValue { value, exact: is_exact }),
+            KeyValue::Counter { value, is_exact } => {
+                Value::Counter(pb::CounterValue { value, exact: is_exact })
+            }
             KeyValue::Register { values } => Value::Register(pb::RegisterValue { values }),
         });
         Self { header: None, kinds: answer.kinds.into_iter().map(|kind| number(Some(kind))).collect(), value }
@@ -260,9 +262,10 @@ impl TryFrom<pb::ListKeysResponse> for KeyPage {
     type Error = InvalidMessage;
 
     fn try_from(answer: pb::ListKeysResponse) -> Result<Self, InvalidMessage> {
-        let keys = answer.keys.into_iter().map(|summary| {
-            Ok(KeySummary { key: summary.key, kind: required(kind(summary.kind)?, "kind")? })
-        });
+        let keys = answer
+            .keys
+            .into_iter()
+            .map(|summary| Ok(KeySummary { key: summary.key, kind: required(kind(summary.kind)?, "kind")? }));
         Ok(Self { keys: keys.collect::<Result<_, _>>()?, next_page_token: answer.next_page_token })
     }
 }

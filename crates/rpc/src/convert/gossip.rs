@@ -21,9 +21,7 @@ impl TryFrom<pb::PingRequest> for Ping {
 
     fn try_from(ping: pb::PingRequest) -> Result<Self, InvalidMessage> {
         let joining = match ping.joining {
-            Some(joining) => {
-                Some((name(joining.name, "ping.joining.name")?, NodeId::from_u64(joining.node)))
-            }
+            Some(joining) => Some((name(joining.name, "ping.joining.name")?, NodeId::from_u64(joining.node))),
             None => None,
         };
         Ok(Self { swim: ping.swim, wall_millis: ping.wall_millis, joining })

@@ -104,5 +104,10 @@ fn prefixes(acked: pb::Acked) -> Result<Vec<(u8, u64)>, InvalidMessage> {
     if acked.slots.len() > SLOTS {
         return invalid("acked.slots", "names more slots than there are");
     }
-    acked.slots.into_iter().zip(acked.seqs).map(|(number, seq)| Ok((slot(number, "acked.slots")?, seq))).collect()
+    acked
+        .slots
+        .into_iter()
+        .zip(acked.seqs)
+        .map(|(number, seq)| Ok((slot(number, "acked.slots")?, seq)))
+        .collect()
 }

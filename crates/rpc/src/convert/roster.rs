@@ -72,7 +72,9 @@ impl From<NodeClock> for pb::NodeClock {
             for (origin, seq) in vector.iter() {
                 let index = origins.partition_point(|known| *known < origin.as_u64());
                 message.slots.push(u32::from(slot));
-                message.origin_indexes.push(u32::try_from(index).expect("a clock names fewer than 2^32 replicas"));
+                message
+                    .origin_indexes
+                    .push(u32::try_from(index).expect("a clock names fewer than 2^32 replicas"));
                 message.seqs.push(seq);
             }
         }

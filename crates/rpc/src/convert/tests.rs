@@ -3,9 +3,9 @@ use prost::Message;
 use quickcheck::{Arbitrary, Gen, QuickCheck, TestResult, quickcheck};
 use trellis_crdt::{Hlc, Kind, VersionVector};
 use trellis_replication::{
-    FoundingId, Gossip, Hello, Holder, Identity, MemberRecord, NodeClock, NodeId, Owner, Ping, Pong, PushReply,
-    PushRequest, PushedDelta, Refusal, Roster, SlotDigest, SlotEnd, SlotPart, SyncChunk, SyncOpen, SyncReply,
-    SyncRequest,
+    FoundingId, Gossip, Hello, Holder, Identity, MemberRecord, NodeClock, NodeId, Owner, Ping, Pong,
+    PushReply, PushRequest, PushedDelta, Refusal, Roster, SlotDigest, SlotEnd, SlotPart, SyncChunk, SyncOpen,
+    SyncReply, SyncRequest,
 };
 
 use super::*;
@@ -114,7 +114,8 @@ fn broken_rules_are_named_by_their_field() {
     let digest = peer::SlotDigest { slot: 0, clock_hash: 0, digest: Bytes::from_static(&[0; 15]) };
     assert_eq!(SlotDigest::try_from(digest), invalid("news.digests.digest", "is not 16 bytes"));
     let wanted = peer::Wanted { slot: 0, first: 5, last: 4 };
-    let wanted = peer::PushDeltaResponse { message: Some(peer::push_delta_response::Message::Wanted(wanted)) };
+    let wanted =
+        peer::PushDeltaResponse { message: Some(peer::push_delta_response::Message::Wanted(wanted)) };
     assert_eq!(PushReply::try_from(wanted), invalid("wanted.last", "is before first"));
 }
 
@@ -170,7 +171,7 @@ where
         }
         let place = place % bytes.len();
         bytes[place] = value;
-        if cut % 4 == 0 {
+        if cut.is_multiple_of(4) {
             bytes.truncate(place);
         }
         if let Ok(Ok(read)) = W::decode(&bytes[..]).map(T::try_from) {

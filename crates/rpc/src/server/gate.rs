@@ -36,12 +36,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(
-        routes: Routes,
-        cluster: String,
-        audience: Audience,
-        config: &ServerConfig,
-    ) -> Self {
+    pub(super) fn new(routes: Routes, cluster: String, audience: Audience, config: &ServerConfig) -> Self {
         Self {
             routes,
             cluster,
@@ -58,10 +53,12 @@ impl Gate {
             Some(leaf) => PeerCertificate::from_der(leaf),
             None => Err(RoleError::None),
         };
-        let caller =
-            caller.map_err(|error| Failure::new(Reason::NoRoleInCertificate, error.to_string()))?;
+        let caller = caller.map_err(|error| Failure::new(Reason::NoRoleInCertificate, error.to_string()))?;
         if caller.cluster != self.cluster {
-            let message = format!("the certificate belongs to cluster {}, this node to {}", caller.cluster, self.cluster);
+            let message = format!(
+                "the certificate belongs to cluster {}, this node to {}",
+                caller.cluster, self.cluster
+            );
             return Err(Failure::new(Reason::ForeignCluster, message)
                 .with("ours", &self.cluster)
                 .with("theirs", caller.cluster));
@@ -79,13 +76,19 @@ impl Gate {
         Ok(answered.unwrap_or_else(|failure| Status::from(failure).into_http()))
     }
 
-    async fn try_answer(&self, caller: &Caller, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    async fn try_answer(
+        &self,
+        caller: &Caller,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Body>, Failure> {
         let caller = caller.clone()?;
         let path = request.uri().path();
         let method = Method::of_path(path);
         if !self.audience.includes(caller.role) || method.is_some_and(|method| !method.allows(caller.role)) {
             let message = format!("role {} may not call {path} here", caller.role);
-            return Err(Failure::new(Reason::RoleNotAllowed, message).with("role", caller.role).with("method", path));
+            return Err(Failure::new(Reason::RoleNotAllowed, message)
+                .with("role", caller.role)
+                .with("method", path));
         }
         let found = method.and_then(|method| Some((method, self.routes.get(method.service)?)));
         let Some((method, route)) = found else {
@@ -104,7 +107,10 @@ impl Gate {
         let answer = CatchPanic { future: AssertUnwindSafe(route(request)) };
         let answered = match limit {
             Some(limit) => timeout(limit, answer).await.map_err(|_| {
-                Failure::new(Reason::DeadlineExceeded, "the call's time is over; a write may or may not stand")
+                Failure::new(
+                    Reason::DeadlineExceeded,
+                    "the call's time is over; a write may or may not stand",
+                )
             })?,
             None => answer.await,
         };

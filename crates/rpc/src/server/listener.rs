@@ -39,7 +39,8 @@ pub(super) async fn serve(
 ) -> Drained {
     let drain_timeout = config.drain_timeout;
     let connections_max = config.connections_max;
-    let door = Arc::new(Door { tls, gate, handshakes: Semaphore::new(config.handshakes_max), config, draining });
+    let door =
+        Arc::new(Door { tls, gate, handshakes: Semaphore::new(config.handshakes_max), config, draining });
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {

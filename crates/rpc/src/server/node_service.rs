@@ -59,7 +59,10 @@ impl<H: PeerHandler> pb::node_service_server::NodeService for NodeService<H> {
         Ok(Response::new(self.handler.ping(&from, ping).await?.into()))
     }
 
-    async fn gossip(&self, request: Request<pb::GossipRequest>) -> Result<Response<pb::GossipResponse>, Status> {
+    async fn gossip(
+        &self,
+        request: Request<pb::GossipRequest>,
+    ) -> Result<Response<pb::GossipResponse>, Status> {
         let from = caller(&request)?;
         let missing = InvalidMessage { field: "news", problem: "is missing" };
         let news = request.into_inner().news.ok_or(missing).and_then(Gossip::try_from).map_err(refuse)?;
@@ -74,7 +77,10 @@ impl<H: PeerHandler> pb::node_service_server::NodeService for NodeService<H> {
         request: Request<Streaming<pb::PushDeltaRequest>>,
     ) -> Result<Response<Self::PushDeltaStream>, Status> {
         let handler = Arc::clone(&self.handler);
-        self.open(request, |from, requests, replies| async move { handler.push(from, requests, replies).await })
+        self.open(
+            request,
+            |from, requests, replies| async move { handler.push(from, requests, replies).await },
+        )
     }
 
     type SyncStateStream = Replies<SyncReply, pb::SyncStateResponse>;
@@ -84,7 +90,10 @@ impl<H: PeerHandler> pb::node_service_server::NodeService for NodeService<H> {
         request: Request<Streaming<pb::SyncStateRequest>>,
     ) -> Result<Response<Self::SyncStateStream>, Status> {
         let handler = Arc::clone(&self.handler);
-        self.open(request, |from, requests, replies| async move { handler.sync(from, requests, replies).await })
+        self.open(
+            request,
+            |from, requests, replies| async move { handler.sync(from, requests, replies).await },
+        )
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::{Notify, mpsc};
 use tonic_types::StatusExt;
 use trellis_crdt::{Hlc, ReplicaId};
 use trellis_replication::{
-    Gossip, Hello, Identity, NodeClock, NodeId, Ping, Pong, PushReply, PushRequest, PushedDelta, Roster, SlotPart,
-    SyncChunk, SyncOpen, SyncReply, SyncRequest,
+    Gossip, Hello, Identity, NodeClock, NodeId, Ping, Pong, PushReply, PushRequest, PushedDelta, Roster,
+    SlotPart, SyncChunk, SyncOpen, SyncReply, SyncRequest,
 };
 use trellis_rpc::{
     Failure, Inbound, LinkError, PeerCertificate, PeerClient, PeerHandler, Reason, ServerConfig,
@@ -21,7 +21,8 @@ use crate::support::{Garden, Raw, Running, call_raw, patient};
 #[tokio::test]
 async fn pings_and_gossip_are_answered_by_whom_they_reach() {
     let garden = Garden::new("garden");
-    let running = Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
+    let running =
+        Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
     let peer = dial(&garden, &running).await;
     assert_eq!(peer.name(), "n1");
     let ping = Ping { swim: Bytes::from_static(b"ping"), wall_millis: 5, joining: None };
@@ -34,7 +35,8 @@ async fn pings_and_gossip_are_answered_by_whom_they_reach() {
 #[tokio::test]
 async fn deltas_go_out_and_acknowledgements_come_back_on_one_stream() {
     let garden = Garden::new("garden");
-    let running = Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
+    let running =
+        Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
     let peer = dial(&garden, &running).await;
     let (sender, mut replies) = peer.push().await.unwrap();
     sender.send(PushRequest::Hello(Box::new(hello("n2")))).await.unwrap();
@@ -52,7 +54,8 @@ async fn deltas_go_out_and_acknowledgements_come_back_on_one_stream() {
 #[tokio::test]
 async fn a_transfer_larger_than_every_window_comes_through_whole() {
     let garden = Garden::new("garden");
-    let running = Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
+    let running =
+        Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
     let peer = dial(&garden, &running).await;
     let (sender, mut replies) = peer.sync().await.unwrap();
     sender.send(SyncRequest::Open(open())).await.unwrap();
@@ -84,7 +87,8 @@ async fn a_message_over_the_limit_ends_the_stream_it_is_on_and_no_other() {
 #[tokio::test]
 async fn a_stream_whose_handler_panics_ends_with_an_incident_and_others_go_on() {
     let garden = Garden::new("garden");
-    let running = Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
+    let running =
+        Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
     let peer = dial(&garden, &running).await;
     let (sender, mut replies) = peer.push().await.unwrap();
     sender.send(PushRequest::Gone { slot: 0 }).await.unwrap();
@@ -104,9 +108,15 @@ async fn a_handler_hears_when_the_other_side_is_gone() {
     let (sender, mut replies) = peer.push().await.unwrap();
     sender.send(PushRequest::Hello(Box::new(hello("n2")))).await.unwrap();
     replies.next().await.unwrap().unwrap();
-    drop(replies);
+    drop((sender, replies));
     handler.stream_ended.notified().await;
-    drop((sender, peer));
+    peer.ping(Ping::default(), LONG).await.unwrap();
+
+    let (sender, mut replies) = peer.push().await.unwrap();
+    sender.send(PushRequest::Hello(Box::new(hello("n2")))).await.unwrap();
+    replies.next().await.unwrap().unwrap();
+    drop((sender, replies, peer));
+    handler.stream_ended.notified().await;
 }
 
 #[tokio::test]
@@ -130,7 +140,8 @@ async fn a_shutdown_ends_every_stream_after_what_its_handler_still_sends() {
 #[tokio::test]
 async fn a_call_without_an_answer_times_out() {
     let garden = Garden::new("garden");
-    let running = Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
+    let running =
+        Running::peers(garden.node("n1"), Arc::new(ToyPeer::default()), ServerConfig::peers()).await;
     let peer = dial(&garden, &running).await;
     let late = peer.gossip(news(b"stuck"), Duration::from_millis(20)).await.unwrap_err();
     let is_late = match &late {
@@ -164,7 +175,7 @@ async fn dial(garden: &Garden, running: &Running) -> PeerClient {
 
 /// Answers with what it was sent and by whom, and hands out `CHUNKS` chunks.
 #[derive(Default)]
-pub struct ToyPeer {
+pub(crate) struct ToyPeer {
     calls: AtomicUsize,
     /// Errors with which streams ended.
     ended: std::sync::Mutex<Vec<LinkError>>,
@@ -172,7 +183,7 @@ pub struct ToyPeer {
 }
 
 impl ToyPeer {
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 }

@@ -101,7 +101,8 @@ async fn every_attempt_is_told_when_nobody_serves() {
     let client = Client::new(endpoints.collect(), garden.client(Role::Client), config.clone());
     let error = client.increment(increment("counter1", 1)).await.unwrap_err();
     assert_eq!((error.kind, error.outcome), (ErrorKind::Unreachable, WriteOutcome::NotDone));
-    let refused = |address: &String| Attempt { endpoint: address.clone(), message: "connection refused".into() };
+    let refused =
+        |address: &String| Attempt { endpoint: address.clone(), message: "connection refused".into() };
     assert_eq!(error.attempts, addresses.iter().map(refused).collect::<Vec<_>>());
 
     let client = Client::new(Vec::new(), garden.client(Role::Client), config);

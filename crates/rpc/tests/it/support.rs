@@ -24,37 +24,41 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use trellis_crdt::Kind;
 use trellis_rpc::{
-    Answer, CertificateAuthority, Client, ClientConfig, ClientHandler, ClusterStatus, Counter, DeleteKey, Deleted,
-    Drained, Endpoint, Failure, GetCounter, GetKey, GetRegister, Health, Increment, Incremented, KeyContent, KeyPage,
-    KeySummary, KeyValue, ListKeys, MemberState, MemberStatus, PeerHandler, Reason, Register, Role, ServerConfig,
-    SetRegister, TlsFiles, TlsReloader, serve_clients, serve_peers,
+    Answer, CertificateAuthority, Client, ClientConfig, ClientHandler, ClusterStatus, Counter, DeleteKey,
+    Deleted, Drained, Endpoint, Failure, GetCounter, GetKey, GetRegister, Health, Increment, Incremented,
+    KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState, MemberStatus, PeerHandler, Reason,
+    Register, Role, ServerConfig, SetRegister, TlsFiles, TlsReloader, serve_clients, serve_peers,
 };
 
 /// The certificates of one cluster in a directory of their own.
-pub struct Garden {
-    pub authority: CertificateAuthority,
+pub(crate) struct Garden {
+    pub(crate) authority: CertificateAuthority,
     directory: TempDir,
 }
 
 impl Garden {
-    pub fn new(cluster: &str) -> Self {
+    pub(crate) fn new(cluster: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let authority = CertificateAuthority::create(Some(cluster)).unwrap();
         authority.save(directory.path()).unwrap();
         Self { authority, directory }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn files(&self, name: &str) -> TlsFiles {
+    pub(crate) fn files(&self, name: &str) -> TlsFiles {
         let file = |name: String| -> PathBuf { self.path().join(name) };
-        TlsFiles { ca: file("ca.crt".into()), cert: file(format!("{name}.crt")), key: file(format!("{name}.key")) }
+        TlsFiles {
+            ca: file("ca.crt".into()),
+            cert: file(format!("{name}.crt")),
+            key: file(format!("{name}.key")),
+        }
     }
 
     /// Issues a node's certificate, once.
-    pub fn node(&self, name: &str) -> Arc<TlsReloader> {
+    pub(crate) fn node(&self, name: &str) -> Arc<TlsReloader> {
         let files = self.files(name);
         if !files.cert.exists() {
             self.authority.issue_node(name, &[]).unwrap().save(self.path()).unwrap();
@@ -63,7 +67,7 @@ impl Garden {
     }
 
     /// Issues a client's certificate, once.
-    pub fn client(&self, role: Role) -> Arc<TlsReloader> {
+    pub(crate) fn client(&self, role: Role) -> Arc<TlsReloader> {
         let files = self.files(role.word());
         if !files.cert.exists() {
             self.authority.issue_client(role.word(), role).unwrap().save(self.path()).unwrap();
@@ -73,18 +77,18 @@ impl Garden {
 }
 
 /// A listener that runs until it is told to stop.
-pub struct Running {
-    pub address: String,
+pub(crate) struct Running {
+    pub(crate) address: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Drained>,
 }
 
 impl Running {
-    pub async fn clients(tls: Arc<TlsReloader>, handler: Arc<Toy>, config: ServerConfig) -> Self {
+    pub(crate) async fn clients(tls: Arc<TlsReloader>, handler: Arc<Toy>, config: ServerConfig) -> Self {
         Self::clients_with_health(tls, handler, Health::default(), config).await
     }
 
-    pub async fn clients_with_health(
+    pub(crate) async fn clients_with_health(
         tls: Arc<TlsReloader>,
         handler: Arc<Toy>,
         health: Health,
@@ -99,7 +103,11 @@ impl Running {
         Self { address, stop, task }
     }
 
-    pub async fn peers(tls: Arc<TlsReloader>, handler: Arc<impl PeerHandler>, config: ServerConfig) -> Self {
+    pub(crate) async fn peers(
+        tls: Arc<TlsReloader>,
+        handler: Arc<impl PeerHandler>,
+        config: ServerConfig,
+    ) -> Self {
         let (listener, address) = bind().await;
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -109,22 +117,22 @@ impl Running {
         Self { address, stop, task }
     }
 
-    pub async fn stop(self) -> Drained {
+    pub(crate) async fn stop(self) -> Drained {
         self.stop.send(()).unwrap();
         self.task.await.unwrap()
     }
 
-    pub fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint { address: self.address.clone(), node: None }
     }
 
-    pub fn client(&self, tls: Arc<TlsReloader>) -> Client {
+    pub(crate) fn client(&self, tls: Arc<TlsReloader>) -> Client {
         Client::new(vec![self.endpoint()], tls, patient())
     }
 }
 
 /// A client's configuration under which no test fails because its machine is slow.
-pub fn patient() -> ClientConfig {
+pub(crate) fn patient() -> ClientConfig {
     let mut config = ClientConfig { timeout: Duration::from_secs(60), ..ClientConfig::default() };
     config.dial.connect_timeout = Duration::from_secs(30);
     config.backoff_min = Duration::from_millis(1);
@@ -139,37 +147,37 @@ async fn bind() -> (TcpListener, String) {
 }
 
 /// An address at which nobody listens.
-pub async fn nowhere() -> String {
+pub(crate) async fn nowhere() -> String {
     bind().await.1
 }
 
 /// Keys in memory, and keys that misbehave: `panic` panics, `stuck` never answers.
 #[derive(Default)]
-pub struct Toy {
+pub(crate) struct Toy {
     name: String,
     counters: Mutex<BTreeMap<String, i64>>,
     registers: Mutex<BTreeMap<String, bytes::Bytes>>,
     /// What every call answers, if set.
-    pub failure: Mutex<Option<Failure>>,
+    pub(crate) failure: Mutex<Option<Failure>>,
     /// Calls that came.
-    pub calls: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
     /// Told when a call of `stuck` begins, and when it is dropped.
-    pub begun: Notify,
-    pub dropped: Notify,
+    pub(crate) begun: Notify,
+    pub(crate) dropped: Notify,
 }
 
 impl Toy {
-    pub fn new(name: &str) -> Arc<Self> {
+    pub(crate) fn new(name: &str) -> Arc<Self> {
         Arc::new(Self { name: name.to_owned(), ..Self::default() })
     }
 
-    pub fn failing(name: &str, reason: Reason) -> Arc<Self> {
+    pub(crate) fn failing(name: &str, reason: Reason) -> Arc<Self> {
         let toy = Self::new(name);
         *toy.failure.lock().unwrap() = Some(Failure::new(reason, "as it was told").with("phase", "test"));
         toy
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
@@ -262,27 +270,31 @@ impl ClientHandler for Toy {
     }
 }
 
-pub fn increment(key: &str, amount: i64) -> Increment {
+pub(crate) fn increment(key: &str, amount: i64) -> Increment {
     Increment { key: key.to_owned(), amount, ..Increment::default() }
 }
 
-pub fn read(key: &str) -> GetCounter {
+pub(crate) fn read(key: &str) -> GetCounter {
     GetCounter { key: key.to_owned(), kind: None }
 }
 
-pub fn answer<T>(node: &str, body: T) -> Answer<T> {
+pub(crate) fn answer<T>(node: &str, body: T) -> Answer<T> {
     Answer { node: node.to_owned(), body }
 }
 
 /// A client as others write it: it trusts an authority, checks the host name, and shows what it is given.
 #[derive(Clone)]
-pub struct Raw {
+pub(crate) struct Raw {
     sender: SendRequest<Body>,
 }
 
 impl Raw {
     /// Connects with the certificate and key at `identity` (PEM), or with none.
-    pub async fn connect(address: &str, ca_pem: &str, identity: Option<(&str, &str)>) -> std::io::Result<Self> {
+    pub(crate) async fn connect(
+        address: &str,
+        ca_pem: &str,
+        identity: Option<(&str, &str)>,
+    ) -> std::io::Result<Self> {
         let stream = tls_stream(address, ca_pem, identity).await?;
         let (sender, driver) =
             handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
@@ -290,12 +302,12 @@ impl Raw {
         Ok(Self { sender })
     }
 
-    pub fn origin() -> Uri {
+    pub(crate) fn origin() -> Uri {
         Uri::from_static("https://localhost")
     }
 }
 
-pub async fn tls_stream(
+pub(crate) async fn tls_stream(
     address: &str,
     ca_pem: &str,
     identity: Option<(&str, &str)>,
@@ -334,7 +346,11 @@ impl Service<Request<Body>> for Raw {
 }
 
 /// Calls a method by its path, with a message as given and nothing of the answer but its status.
-pub async fn call_raw(raw: Raw, path: &'static str, message: impl prost::Message + 'static) -> tonic::Status {
+pub(crate) async fn call_raw(
+    raw: Raw,
+    path: &'static str,
+    message: impl prost::Message + 'static,
+) -> tonic::Status {
     let mut grpc = tonic::client::Grpc::with_origin(raw, Raw::origin());
     let codec = tonic_prost::ProstCodec::<_, Nothing>::default();
     let answer = grpc.unary(tonic::Request::new(message), path.parse().unwrap(), codec).await;
@@ -343,4 +359,4 @@ pub async fn call_raw(raw: Raw, path: &'static str, message: impl prost::Message
 
 /// A message of which no field is known.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}

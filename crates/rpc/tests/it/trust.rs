@@ -14,7 +14,9 @@ use trellis_rpc::{
 };
 
 use crate::peers::ToyPeer;
-use crate::support::{Garden, Nothing, Raw, Running, Toy, call_raw, increment, nowhere, patient, read, tls_stream};
+use crate::support::{
+    Garden, Nothing, Raw, Running, Toy, call_raw, increment, nowhere, patient, read, tls_stream,
+};
 
 #[tokio::test]
 async fn a_reader_reads_and_does_not_write() {
@@ -123,7 +125,8 @@ async fn a_clients_certificate_does_not_pass_for_a_server() {
     assert_eq!(error.kind, ErrorKind::Denied);
 
     // Even with a certificate that is good for servers, the role decides.
-    let (certificate, key) = forge(&garden, &["trellis://garden/client/posing"], ExtendedKeyUsagePurpose::ServerAuth);
+    let (certificate, key) =
+        forge(&garden, &["trellis://garden/client/posing"], ExtendedKeyUsagePurpose::ServerAuth);
     std::fs::write(&files.cert, certificate).unwrap();
     std::fs::write(&files.key, key).unwrap();
     let tls = Arc::new(TlsReloader::load(files).unwrap());
@@ -157,7 +160,9 @@ async fn nobody_listening_and_nobody_answering_are_told_apart() {
     let hasty = DialConfig { connect_timeout: Duration::from_millis(20), ..DialConfig::default() };
     let timed_out = PeerClient::dial(&address, None, &tls, &hasty).await.unwrap_err();
     assert_eq!(timed_out, DialError::TimedOut);
-    for address in ["", "n1", "n1:port", "n 1:7500", "127.0.0.1:7500/x"] {
+    for address in
+        ["", "n1", "n1:port", "n 1:7500", "127.0.0.1:7500/x", "a@127.0.0.1:7500", "127.0.0.1:99999"]
+    {
         let invalid = PeerClient::dial(address, None, &tls, &hasty).await.unwrap_err();
         assert_eq!(invalid, DialError::InvalidAddress { address: address.to_owned() });
     }
