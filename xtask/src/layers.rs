@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("xtask", &[]),
     ("xtask-codegen", &[]),
+    ("xtask-bench", &["trellis-rpc", "trellis-tests"]),
 ];
 
 /// Package → those of ours that it depends on, by any kind of dependency, as cargo sees it.

@@ -27,6 +27,12 @@ enum Task {
     Check,
     /// Format, and apply what clippy can fix.
     Fix,
+    /// Measure a release build against a bare echo over the same mutual TLS.
+    Bench {
+        /// Passed on; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Generate the code of proto/.
     Codegen {
         /// Compare only; fail and name the files that differ.
@@ -53,8 +59,24 @@ fn run(task: Task) -> Result<()> {
         Task::Cluster(arguments) => cluster::run(arguments),
         Task::Check => check::check(),
         Task::Fix => check::fix(),
+        Task::Bench { arguments } => bench(&arguments),
         Task::Codegen { check } => check::codegen(check),
     }
+}
+
+/// Runs the bench, a package of its own so that nothing else pays for compiling it.
+fn bench(arguments: &[String]) -> Result<()> {
+    let mut command = workspace::cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "xtask-bench",
+        "--features",
+        "run",
+        "--",
+    ]);
+    workspace::run(command.args(arguments))
 }
 
 #[cfg(test)]

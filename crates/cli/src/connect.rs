@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use trellis_rpc::{
-    Client, ClientConfig, ClientError, Endpoint, ErrorKind, Reason, TlsFiles, TlsReloader, WriteOutcome,
+    Attempt, Client, ClientConfig, ClientError, Endpoint, ErrorKind, Reason, TlsFiles, TlsReloader,
+    WriteOutcome,
 };
 
 use crate::args::Global;
@@ -87,7 +88,9 @@ fn failed(error: ClientError, whom: &str) -> Failure {
     let mut failure = Failure::new(exit, message);
     failure.hint = hint(&error);
     failure.reason = error.reason.map(Reason::as_str);
-    for attempt in &error.attempts {
+    // What the message says already needs no cause.
+    let is_news = |attempt: &&Attempt| is_nobody || attempt.message != error.message;
+    for attempt in error.attempts.iter().filter(is_news) {
         let cause = format!("{}: {}", attempt.endpoint, attempt.message);
         if !failure.causes.contains(&cause) {
             failure.causes.push(cause);
@@ -99,12 +102,10 @@ fn failed(error: ClientError, whom: &str) -> Failure {
 
 fn hint(error: &ClientError) -> Option<String> {
     let hint = match (error.reason, error.kind) {
-        (Some(Reason::WrongType), _) => match error.metadata.get("actual") {
-            Some(actual) => {
-                return Some(format!("name its kind, --kind {actual}, or delete it first: trellis del KEY"));
-            }
-            None => "trellis get KEY lists what it holds",
-        },
+        (Some(Reason::WrongType), _) => "take another key, or delete this one first: trellis del KEY",
+        (Some(Reason::CounterOverflow), _) => {
+            "each node counts up to 64 bits in either direction: count on at another one with --node"
+        }
         (Some(Reason::RoleNotAllowed), _) => {
             "use a certificate of another role: trellis certs client NAME --role ROLE"
         }
@@ -131,8 +132,6 @@ fn hint(error: &ClientError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use trellis_rpc::Attempt;
 
     use super::*;
 
@@ -171,15 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_kind_tells_the_kind_that_is_there() {
-        let metadata = BTreeMap::from([("actual".to_owned(), "pn-counter".to_owned())]);
+    fn what_a_node_refuses_is_told_once_with_reason_and_details() {
+        let details = BTreeMap::from([("actual".to_owned(), "pn-counter".to_owned())]);
+        let attempt = |endpoint: &str, message: &str| Attempt {
+            endpoint: endpoint.to_owned(),
+            message: message.to_owned(),
+        };
         let error = ClientError {
-            metadata: metadata.clone(),
+            metadata: details.clone(),
+            attempts: vec![attempt("a:1", "refused"), attempt("b:1", "no")],
             ..error(ErrorKind::Rejected, Some(Reason::WrongType), WriteOutcome::NotDone)
         };
         let failure = failed(error, "n1");
-        assert_eq!((failure.reason, failure.details), (Some("WRONG_TYPE"), metadata));
-        assert!(failure.hint.is_some_and(|hint| hint.contains("--kind pn-counter")));
+        assert_eq!(
+            (failure.message.as_str(), failure.causes.as_slice()),
+            ("no", &["a:1: refused".to_owned()][..])
+        );
+        assert_eq!((failure.reason, failure.details), (Some("WRONG_TYPE"), details));
     }
 
     fn error(kind: ErrorKind, reason: Option<Reason>, outcome: WriteOutcome) -> ClientError {

@@ -11,7 +11,7 @@ use crate::exit::Failure;
 /// The nodes to try, in order, and the certificate to show them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// The context that was used, if one was.
+    /// The context that the endpoints are of, if they are of one.
     pub(crate) context: Option<String>,
     /// Never empty.
     pub(crate) endpoints: Vec<Endpoint>,
@@ -59,7 +59,8 @@ impl Target {
         if endpoints.is_empty() {
             return Err(nothing_selected("--endpoints"));
         }
-        Ok(Self { context: context.map(|context| context.name), endpoints, sought, ca, cert, key })
+        let context = context.filter(|_| global.endpoints.is_empty()).map(|context| context.name);
+        Ok(Self { context, endpoints, sought, ca, cert, key })
     }
 
     /// The endpoints in words.
@@ -121,7 +122,7 @@ mod tests {
     fn flags_win_one_by_one() {
         let endpoints = vec!["10.0.0.1:7400".to_owned()];
         let global = Global { endpoints, key: Some(PathBuf::from("/mine.key")), ..flags() };
-        let target = resolve(&global, &contexts()).unwrap();
+        let target = resolve(&global, contexts()).unwrap();
         assert_eq!(target.endpoints, [Endpoint { address: "10.0.0.1:7400".to_owned(), node: None }]);
         assert_eq!((target.key, target.cert), (PathBuf::from("/mine.key"), example("dev").cert));
     }

@@ -178,6 +178,7 @@ impl Core {
             gossip_interval: settings.gossip_interval,
             gossip_fanout: settings.gossip_fanout,
             clock_skew_max: settings.clock_skew_max,
+            silence_max: settings.swim.dead_after,
         };
         let phase = if is_guest { Phase::Guest } else { Phase::Serving };
         let shards =
@@ -258,7 +259,7 @@ impl Core {
 
     fn check_readable(&self) -> Result<(), RequestError> {
         match self.shared.phase() {
-            Phase::Serving | Phase::Draining | Phase::Failed => Ok(()),
+            Phase::Serving | Phase::Draining | Phase::Failed if self.shared.is_member() => Ok(()),
             phase => Err(RequestError::NotServing(phase)),
         }
     }
@@ -320,7 +321,7 @@ impl Core {
 
     /// Refuses writes from here on, so that what was written can be drained.
     pub fn drain(&self) {
-        self.shared.advance(Phase::Draining);
+        self.control.lock().drain(&self.shared);
     }
 
     /// Says goodbye to the other members; what is to be said comes as effects.
@@ -330,9 +331,12 @@ impl Core {
         });
     }
 
-    /// Tells whether all alive peers hold everything that this process wrote.
+    /// Tells whether everything that this process wrote is durable and held by all alive peers, or whether the log
+    /// failed, so that neither comes about any more.
     pub fn is_drained(&self) -> bool {
-        self.control.lock().replicator.is_drained()
+        let control = self.control.lock();
+        let is_undurable = self.shards.iter().any(|shard| shard.lock().has_undurable_writes());
+        self.phase() == Phase::Failed || (!is_undurable && control.replicator.is_drained())
     }
 
     /// Returns the next thing for the runtime to do.

@@ -91,7 +91,7 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
         settings::peer_server(&config),
         until(stopped.clone()),
     ));
-    let driving = tokio::spawn(driver.clone().run(signal.clone()));
+    let mut driving = tokio::spawn(driver.clone().run(signal.clone()));
     driver.pump();
 
     tracing::info!("6. clients");
@@ -117,7 +117,12 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     driver.show_health();
     tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
 
-    let reason = stop.wait(&tls).await;
+    let reason = tokio::select! {
+        reason = stop.wait(&tls) => reason,
+        // Without it no timer fires and no peer hears of anything: a node that goes on would only seem to live.
+        _ = &mut driving => "a defect",
+    };
+    let has_defect = driving.is_finished();
     tracing::info!(reason, "stopping");
     drain(&core, &driver, config.limits.drain_timeout).await;
     let _ = stopping.send(true);
@@ -125,12 +130,16 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
         finish(task).await;
     }
     finish(status).await;
-    core.log().close();
+    // Asked before the log is closed: what a call that is still under way wants to log then is no failure.
     let failed = core.phase() == Phase::Failed;
+    core.log().close();
     let joined = tokio::task::spawn_blocking(move || log_thread.join()).await;
     driving.abort();
     if failed || !matches!(joined, Ok(Ok(()))) {
         return Err(ServeError::LogFailed);
+    }
+    if has_defect {
+        return Err(ServeError::Defect);
     }
     tracing::info!("stopped");
     Ok(())
@@ -139,21 +148,15 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
 /// Refuses writes, gives peers the time to take what was written, and says goodbye.
 async fn drain(core: &Core, driver: &Driver, patience: Duration) {
     core.drain();
-    let drained = async {
-        while !core.is_drained() {
-            driver.progress().await;
-        }
-    };
-    if tokio::time::timeout(patience, drained).await.is_err() {
+    driver.pump();
+    if tokio::time::timeout(patience, driver.drained()).await.is_err() {
         tracing::warn!(
             "not every peer has taken everything; what is missing stays in the log and is offered again"
         );
     }
-    let left = driver.left();
-    tokio::pin!(left);
     core.leave(clock::now());
     driver.pump();
-    if tokio::time::timeout(GOODBYE_PATIENCE, left).await.is_err() {
+    if tokio::time::timeout(GOODBYE_PATIENCE, driver.left()).await.is_err() {
         tracing::debug!("the goodbye was not confirmed");
     }
 }

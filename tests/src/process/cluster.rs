@@ -27,7 +27,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes certificates, configurations and a context for nodes `n1`, `n2` and so on, and starts none.
+    /// Makes certificates, configurations and a context for nodes `n1`, `n2` and so on, and starts none. Without nodes
+    /// there is no context either.
     ///
     /// Every node has all others as its seeds, so that one without data always joins.
     ///
@@ -56,7 +57,9 @@ impl Cluster {
             let others: Vec<String> = addresses.iter().filter(|address| **address != own).cloned().collect();
             node.set("seeds", others);
         }
-        cluster.write_context()?;
+        if size > 0 {
+            cluster.write_context()?;
+        }
         Ok(cluster)
     }
 
@@ -86,7 +89,7 @@ impl Cluster {
         self.await_whole()
     }
 
-    /// Waits until every node is ready and sees all others alive.
+    /// Waits until every node is ready and sees all others alive, and none of them a guest.
     ///
     /// # Errors
     ///
@@ -97,7 +100,7 @@ impl Cluster {
         }
         for node in &self.nodes {
             let what = format!("{} sees every member alive", node.name());
-            self.await_status(node.name(), &what, |status| status.count("alive") == self.nodes.len())?;
+            self.await_status(node.name(), &what, |status| status.is_whole(self.nodes.len()))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::awaiting::await_until;
@@ -185,16 +185,16 @@ impl Node {
         what: &str,
         mut is_wanted: impl FnMut(&Readiness) -> bool,
     ) -> Result<(Readiness, Duration)> {
-        let what = format!("{} {what}", self.name);
+        let event = format!("{} {what}", self.name);
         let mut last = Readiness::Silent("it was not asked".to_owned());
-        let waited = await_until(&what, READY_PATIENCE, || {
+        let waited = await_until(&event, READY_PATIENCE, || {
             last = self.readiness();
             let is_over = is_wanted(&last) || !self.is_running()?;
             Ok(is_over.then(|| last.clone()))
         });
         match waited {
             Ok((readiness, elapsed)) if is_wanted(&readiness) => Ok((readiness, elapsed)),
-            Ok(_) => anyhow::bail!("{} ended before it {what}; its log:\n{}", self.name, self.log()),
+            Ok(_) => bail!("the process ended before {event}; its log:\n{}", self.log()),
             Err(error) => {
                 Err(error.context(format!("{} says {last:?}; its log:\n{}", self.name, self.log())))
             }

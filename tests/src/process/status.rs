@@ -28,6 +28,12 @@ impl Status {
         member.with_context(|| format!("there is no member {name} in {self:?}"))
     }
 
+    /// Whether there are this many members, all of them alive and none a guest.
+    pub fn is_whole(&self, size: usize) -> bool {
+        let is_serving = |member: &Member| member.state == "alive" && !member.is_guest;
+        self.members.len() == size && self.members.iter().all(is_serving)
+    }
+
     /// How many members are in this state.
     pub fn count(&self, state: &str) -> usize {
         self.members.iter().filter(|member| member.state == state).count()

@@ -11,6 +11,7 @@ use trellis_tests::{Cluster, Readiness, await_until};
 fn a_node_whose_log_fails_says_so_and_refuses_writes_while_durable_keys_can_be_read() -> Result<()> {
     let mut cluster = Cluster::prepare(2)?;
     cluster.node_mut("n1").set("wal.record_bytes_max", "2MiB");
+    cluster.node_mut("n1").set("wal.batch_bytes_max", "3MiB");
     cluster.node_mut("n1").set("wal.segment_bytes", "4MiB");
     cluster.found()?;
     cluster.at("n1", &["incr", "k", "5"])?.answer()?;

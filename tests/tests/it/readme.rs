@@ -55,7 +55,7 @@ fn steps(readme: &str) -> Vec<Step> {
                 steps.push(Step { command, printed: String::new() });
             }
             (None, Some(step)) => {
-                step.printed = (std::mem::take(&mut step.printed) + "\n" + line).trim().to_owned()
+                step.printed = (std::mem::take(&mut step.printed) + "\n" + line).trim().to_owned();
             }
             (None, None) => {}
         }

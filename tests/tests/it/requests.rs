@@ -68,8 +68,7 @@ fn the_ends_of_int64_can_be_added_and_what_is_beyond_is_said_to_be() -> Result<(
     // What was added fills 64 bits but for 1; what was subtracted has room for as much again less 1.
     assert_eq!(cluster.trellis(&["incr", "k"])?.answer()?, max);
     let outcome = cluster.trellis(&["incr", "k"])?;
-    let message = outcome.failure(5)?;
-    assert!(message.contains("hint:") || message.contains("64"), "{message}");
+    assert!(outcome.failure(5)?.contains("hint:"), "{outcome}");
     let outcome = cluster.trellis(&["-o", "json", "incr", "k"])?;
     let error = outcome.failure_json(5)?;
     assert_eq!(error["error"]["reason"], "COUNTER_OVERFLOW");

@@ -57,7 +57,7 @@ fn a_certificate_that_is_missing_damaged_or_of_another_is_refused() -> Result<()
         (damaged, &own.key, "damaged.crt"),
         (other.cert.clone(), &other.key, "/node/n2"),
         (client.cert.clone(), &client.key, "/client/app"),
-        (own.cert.clone(), &other.key, "n2.key"),
+        (own.cert.clone(), &other.key, "do not fit"),
     ] {
         let node = cluster.node_mut("n1");
         node.set("tls.cert", text(&cert));

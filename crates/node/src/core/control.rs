@@ -39,6 +39,9 @@ pub(crate) struct Control {
     guest_end: Option<Lsn>,
     gossip: gossip::Rhythm,
     skew: skew::Skew,
+    started: Instant,
+    /// SWIM calls a member dead after so long a silence.
+    silence_max: Duration,
     /// Pings to be answered later: SWIM's number of the request and who asked.
     deferred: BTreeMap<u64, trellis_swim::RequestId>,
     pub(crate) diverged: u64,
@@ -62,7 +65,7 @@ enum Purpose {
     /// A guest asks a seed who holds its name.
     Inquiry { seed: String },
     /// A guest asks at the address of the holder of its name.
-    Holder { donor: String, node: NodeId, boot_nonce: u64 },
+    Holder { donor: String, node: NodeId },
 }
 
 /// What a control part starts with.
@@ -75,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) gossip_interval: Duration,
     pub(crate) gossip_fanout: usize,
     pub(crate) clock_skew_max: Duration,
+    pub(crate) silence_max: Duration,
 }
 
 impl Control {
@@ -92,6 +96,8 @@ impl Control {
             guest_end: None,
             gossip: gossip::Rhythm::new(parts.gossip_interval, parts.gossip_fanout, now),
             skew: skew::Skew::new(parts.clock_skew_max),
+            started: now,
+            silence_max: parts.silence_max,
             deferred: BTreeMap::new(),
             diverged: 0,
             conflicts: 0,
@@ -150,6 +156,13 @@ impl Control {
         }
         if phase != Phase::Serving {
             self.replicator.stop(host.now.instant);
+        }
+    }
+
+    /// Streams stay open, so that peers can take what was written.
+    pub(crate) fn drain(&mut self, shared: &Shared) {
+        if shared.advance(Phase::Draining) {
+            self.effects.push_back(Effect::Phase(Phase::Draining));
         }
     }
 

@@ -206,6 +206,11 @@ impl Shard {
         due
     }
 
+    /// Tells whether a delta of this replica waits for the log, so that peers have not been told of it.
+    pub(crate) fn has_undurable_writes(&self) -> bool {
+        self.pending.iter().any(|(_, pending)| matches!(pending, Pending::Written { .. }))
+    }
+
     /// What a read of `key` must wait for (invariant 4); `None` if its last change is durable.
     pub(crate) fn undurable(&self, key: &str) -> Option<Lsn> {
         self.undurable.get(&self.keyspace.key_hash(key)).copied()

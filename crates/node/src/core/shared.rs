@@ -13,6 +13,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     hlc: AtomicU64,
     phase: AtomicU8,
+    /// Whether every slot was adopted; the phase tells no more once it is past serving.
+    is_member: AtomicBool,
     is_skewed: AtomicBool,
 }
 
@@ -22,6 +24,7 @@ impl Shared {
             log,
             hlc: AtomicU64::new(hlc.as_u64()),
             phase: AtomicU8::new(phase as u8),
+            is_member: AtomicBool::new(phase != Phase::Guest),
             is_skewed: AtomicBool::new(false),
         }
     }
@@ -55,7 +58,15 @@ impl Shared {
 
     /// Moves on to a later phase; a node never goes back. Returns whether it moved.
     pub(crate) fn advance(&self, phase: Phase) -> bool {
+        if phase == Phase::Serving {
+            self.is_member.store(true, Ordering::Release);
+        }
         self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+    }
+
+    /// Whether the node holds what its cluster held when it joined: a guest shows nothing (R12), however it ends.
+    pub(crate) fn is_member(&self) -> bool {
+        self.is_member.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_skewed(&self) -> bool {

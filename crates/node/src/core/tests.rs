@@ -115,6 +115,54 @@ fn a_guest_serves_nothing() {
 }
 
 #[test]
+fn a_guest_serves_nothing_when_its_log_fails_or_when_it_is_about_to_stop() {
+    let ends: [(Phase, fn(&Core, Now)); 2] =
+        [(Phase::Failed, Core::handle_log_failed), (Phase::Draining, |core, _| core.drain())];
+    for (phase, end) in ends {
+        let mut cluster = Cluster::of(2);
+        cluster.increment("n1", "hits", 7);
+        cluster.run_for(Duration::from_millis(20));
+        cluster.kill("n1");
+        cluster.kill("n2");
+        cluster.start_node("n3");
+        let core = cluster.nodes["n3"].core();
+        end(core, cluster.now());
+        assert_eq!(core.read("hits", None).map(drop), Err(RequestError::NotServing(phase)));
+        let listed = core.list(Cursor::START, "", None, 10, 10);
+        assert_eq!(listed.map(drop), Err(RequestError::NotServing(phase)));
+    }
+}
+
+#[test]
+fn a_node_is_drained_once_its_writes_are_durable_and_its_peers_have_them() {
+    let mut cluster = Cluster::of(2);
+    assert!(cluster.nodes["n1"].core().is_drained());
+    cluster.increment("n1", "hits", 1);
+    cluster.nodes["n1"].core().drain();
+    assert!(!cluster.nodes["n1"].core().is_drained(), "the log has not taken it");
+    cluster.stalled.insert("n2");
+    cluster.run_for(Duration::from_millis(5));
+    assert!(!cluster.nodes["n1"].core().is_drained(), "n2 has not made it durable");
+    cluster.stalled.clear();
+    cluster.run_for(Duration::from_millis(20));
+    assert!(cluster.nodes["n1"].core().is_drained());
+}
+
+#[test]
+fn a_node_whose_log_fails_while_it_drains_waits_for_nothing() {
+    let cluster = Cluster::of(1);
+    cluster.increment("n1", "hits", 1);
+    let core = cluster.nodes["n1"].core();
+    core.drain();
+    core.handle_log_failed(cluster.now());
+    assert!(core.is_drained());
+    let effects: Vec<Effect> = std::iter::from_fn(|| core.poll_effect()).collect();
+    assert!(
+        effects.contains(&Effect::Phase(Phase::Draining)) && effects.contains(&Effect::Phase(Phase::Failed))
+    );
+}
+
+#[test]
 fn a_cut_between_two_nodes_heals_and_nothing_is_lost() {
     let mut cluster = Cluster::of(3);
     cluster.cut = Some(("n1", "n2"));

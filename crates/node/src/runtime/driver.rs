@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use trellis_replication::{LinkEvent, LinkId, Message, Pong};
+use trellis_replication::{LinkEvent, LinkId, LinkKind, Message, Pong};
 use trellis_rpc::Health;
 
 use super::clock;
@@ -14,7 +14,7 @@ use super::concerns::Concerns;
 use super::log_thread::LogSignal;
 use super::outgoing::Outgoing;
 use super::report;
-use super::streams::LinkHost;
+use super::streams::{LINK_MESSAGES_MAX, Lane, LinkHost};
 use crate::core::{Core, Effect, Phase};
 
 /// A handle to the part of the runtime that does what the core asks for.
@@ -38,7 +38,8 @@ struct Shared {
     armed: Mutex<Option<Instant>>,
     rearm: Notify,
     left: Notify,
-    progress: Notify,
+    /// Something happened to the core: the log, a stream, a call or the clock moved on.
+    changed: Notify,
 }
 
 /// The sending half of a stream; dropping it tells the task that serves the stream that the core has closed it.
@@ -61,7 +62,7 @@ impl Driver {
             armed: Mutex::new(None),
             rearm: Notify::new(),
             left: Notify::new(),
-            progress: Notify::new(),
+            changed: Notify::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -73,8 +74,12 @@ impl Driver {
     /// Runs the timer and follows the log, for as long as the node lives.
     pub(crate) async fn run(self, signal: LogSignal) {
         loop {
-            let due = self.core().poll_timeout();
-            *self.shared.armed.lock() = due;
+            let due = {
+                // Asked under the lock: who makes something due earlier compares it with this answer or is part of it.
+                let mut armed = self.shared.armed.lock();
+                *armed = self.core().poll_timeout();
+                *armed
+            };
             tokio::select! {
                 () = sleep_until(due) => self.core().handle_timeout(clock::now()),
                 () = self.shared.rearm.notified() => {}
@@ -84,7 +89,6 @@ impl Driver {
                     } else {
                         self.core().handle_durable(clock::now());
                     }
-                    self.shared.progress.notify_waiters();
                 }
             }
             self.pump();
@@ -99,11 +103,19 @@ impl Driver {
                 self.perform(effect);
             }
         }
+        self.shared.changed.notify_waiters();
         let due = self.core().poll_timeout();
         let armed = *self.shared.armed.lock();
         if due.is_some_and(|due| armed.is_none_or(|armed| due < armed)) {
             self.shared.rearm.notify_one();
         }
+    }
+
+    /// Names a stream that a peer opened. No effect of the core on it is performed before it can be.
+    pub(crate) fn accept(&self, peer: &str, kind: LinkKind) -> Lane {
+        let _in_order = self.shared.performing.lock();
+        let link = self.core().accept(peer, kind, clock::now());
+        self.attach(link)
     }
 
     /// Lets go of a stream that ended by itself and tells the core.
@@ -121,12 +133,19 @@ impl Driver {
         receiver
     }
 
-    /// Waits until the log moved on.
-    pub(crate) async fn progress(&self) {
-        self.shared.progress.notified().await;
+    /// Waits until what this process wrote is durable and every alive peer has it.
+    pub(crate) async fn drained(&self) {
+        loop {
+            // Made before the look, so that what changes between the two wakes it.
+            let changed = self.shared.changed.notified();
+            if self.core().is_drained() {
+                return;
+            }
+            changed.await;
+        }
     }
 
-    /// Waits until the other members were told that this node leaves.
+    /// Waits until the other members were told that this node leaves, or were before this is called.
     pub(crate) async fn left(&self) {
         self.shared.left.notified().await;
     }
@@ -134,9 +153,9 @@ impl Driver {
     fn perform(&self, effect: Effect) {
         match effect {
             Effect::Open { link, kind, peer, address } => {
-                let driver = self.clone();
+                let (driver, lane) = (self.clone(), self.attach(link));
                 tokio::spawn(async move {
-                    driver.shared.outgoing.serve(&driver, link, kind, &peer, &address).await;
+                    driver.shared.outgoing.serve(&driver, lane, kind, &peer, &address).await;
                     driver.detach(link);
                 });
             }
@@ -157,7 +176,7 @@ impl Driver {
                 }
             }
             Effect::Replicated { ticket } => self.shared.concerns.reached(ticket),
-            Effect::LeaveDrained => self.shared.left.notify_waiters(),
+            Effect::LeaveDrained => self.shared.left.notify_one(),
             Effect::Phase(phase) => {
                 report::phase(phase);
                 self.show_health();
@@ -185,6 +204,14 @@ impl Driver {
     fn close(&self, link: LinkId) {
         self.shared.links.lock().remove(&link);
     }
+
+    /// From here on the core's messages for `link` go to the lane, and its end to whoever serves it.
+    fn attach(&self, link: LinkId) -> Lane {
+        let (messages, outbound) = mpsc::channel(LINK_MESSAGES_MAX);
+        let (open, closed) = oneshot::channel();
+        self.shared.links.lock().insert(link, Link { messages, _open: open });
+        Lane { link, outbound, closed }
+    }
 }
 
 impl LinkHost for Driver {
@@ -192,14 +219,6 @@ impl LinkHost for Driver {
     fn handle_link(&self, link: LinkId, event: LinkEvent) {
         self.core().handle_link(link, event, clock::now());
         self.pump();
-    }
-
-    /// Takes the sending half of a stream; from here on the core's messages for it go there. What is returned
-    /// resolves when the core closes the stream.
-    fn attach(&self, link: LinkId, messages: mpsc::Sender<Message>) -> oneshot::Receiver<()> {
-        let (open, closed) = oneshot::channel();
-        self.shared.links.lock().insert(link, Link { messages, _open: open });
-        closed
     }
 }
 
@@ -209,3 +228,6 @@ async fn sleep_until(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,9 @@ pub enum ServeError {
     /// The log failed while the node ran.
     #[error("the log failed while the node ran: what was not acknowledged may be lost")]
     LogFailed,
+    /// A panic ended the task that drives the node.
+    #[error("the node stopped itself after a defect: the panic is in its log")]
+    Defect,
 }
 
 impl ServeError {
@@ -121,6 +124,7 @@ impl ServeError {
             Self::LogFailed => {
                 "see the log above, mend the disk, start again: what was acknowledged is there"
             }
+            Self::Defect => "start it again: what was acknowledged is in its log; report the panic",
             Self::Settings(_) | Self::Random(_) | Self::Signals(_) | Self::Thread(_) => return None,
         };
         Some(hint.to_owned())

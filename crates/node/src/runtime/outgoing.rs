@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use trellis_replication::{LinkEvent, LinkId, LinkKind, Message};
+use trellis_replication::{LinkEvent, LinkKind, Message};
 use trellis_rpc::{DialConfig, DialError, Inbound, LinkError, PeerClient, TlsReloader};
 
-use super::streams::{LINK_MESSAGES_MAX, LinkHost, forward};
+use super::streams::{GOODBYE_PATIENCE, Lane, LinkHost, forward};
 use crate::core::{Answer, CallFailure, Request};
 
 /// The connections to other nodes, one for each name and address, made when first used and again when they broke.
@@ -57,16 +57,16 @@ impl Outgoing {
         tokio::time::timeout_at(deadline.into(), answered).await.unwrap_or(Err(CallFailure::TimedOut))
     }
 
-    /// Opens a stream and serves it until the peer ends it or the core closes it.
+    /// Opens a stream and serves it until the peer ends it or the core closes it, which may be before it is open.
     pub(crate) async fn serve(
         &self,
         host: &impl LinkHost,
-        link: LinkId,
+        lane: Lane,
         kind: LinkKind,
         peer: &str,
         address: &str,
     ) {
-        if let Err(error) = self.open(host, link, kind, peer, address).await {
+        if let Err(error) = self.open(host, lane, kind, peer, address).await {
             tracing::debug!(peer, address, error = &*error, "cannot open a stream");
         }
     }
@@ -74,12 +74,15 @@ impl Outgoing {
     async fn open(
         &self,
         host: &impl LinkHost,
-        link: LinkId,
+        mut lane: Lane,
         kind: LinkKind,
         peer: &str,
         address: &str,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let client = self.connect(Some(peer), address).await?;
+        let client = tokio::select! {
+            connected = self.connect(Some(peer), address) => connected?,
+            _ = &mut lane.closed => return Ok(()),
+        };
         match kind {
             LinkKind::PushOut | LinkKind::PushIn => {
                 let (wire, replies) = client.push().await?;
@@ -87,7 +90,7 @@ impl Outgoing {
                     Message::PushRequest(request) => Some(request),
                     _ => None,
                 };
-                carry(host, link, wire, unwrap, replies, LinkEvent::PushReply).await;
+                carry(host, lane, wire, unwrap, replies, LinkEvent::PushReply).await;
             }
             LinkKind::SyncOut | LinkKind::SyncIn => {
                 let (wire, replies) = client.sync().await?;
@@ -95,7 +98,7 @@ impl Outgoing {
                     Message::SyncRequest(request) => Some(request),
                     _ => None,
                 };
-                carry(host, link, wire, unwrap, replies, LinkEvent::SyncReply).await;
+                carry(host, lane, wire, unwrap, replies, LinkEvent::SyncReply).await;
             }
         }
         Ok(())
@@ -119,17 +122,15 @@ impl Outgoing {
 /// Carries messages both ways until one side is done, and then waits for the other to hear of it.
 async fn carry<Req: Send + 'static, Rep>(
     host: &impl LinkHost,
-    link: LinkId,
+    lane: Lane,
     wire: mpsc::Sender<Req>,
     unwrap: impl Fn(Message) -> Option<Req> + Send + 'static,
     mut replies: Inbound<Rep>,
     as_event: impl Fn(Rep) -> LinkEvent,
 ) {
-    let (messages, outbound) = mpsc::channel(LINK_MESSAGES_MAX);
-    let closed = host.attach(link, messages);
+    let Lane { link, outbound, mut closed } = lane;
     let sending = tokio::spawn(forward(outbound, wire, unwrap));
     host.handle_link(link, LinkEvent::Opened);
-    tokio::pin!(closed);
     loop {
         tokio::select! {
             reply = replies.next() => match reply {
@@ -154,6 +155,3 @@ fn dial_failure(error: &DialError) -> CallFailure {
         _ => CallFailure::Closed,
     }
 }
-
-/// How long the peer may take to end its side of a stream that is closed here.
-const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);

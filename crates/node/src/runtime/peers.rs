@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use trellis_replication::{
-    Gossip, LinkEvent, LinkId, LinkKind, Message, Ping, Pong, PushReply, PushRequest, SyncReply, SyncRequest,
+    Gossip, LinkEvent, LinkKind, Message, Ping, Pong, PushReply, PushRequest, SyncReply, SyncRequest,
 };
 use trellis_rpc::{Failure, Inbound, PeerCertificate, PeerHandler, Reason};
 
 use super::clock;
 use super::driver::Driver;
-use super::streams::{LINK_MESSAGES_MAX, LinkHost, forward};
+use super::streams::{GOODBYE_PATIENCE, Lane, LinkHost, forward};
 use crate::core::PingAnswer;
 
 /// Answers other nodes from the core of this one.
@@ -83,10 +83,8 @@ impl Peers {
     ) where
         Rep: Send + 'static,
     {
-        let (messages, outbound) = mpsc::channel(LINK_MESSAGES_MAX);
-        let link: LinkId = self.driver.core().accept(peer, kind, clock::now());
-        let closed = self.driver.attach(link, messages);
-        let sending = tokio::spawn(forward(outbound, replies, unwrap));
+        let Lane { link, outbound, closed } = self.driver.accept(peer, kind);
+        let mut sending = tokio::spawn(forward(outbound, replies, unwrap));
         tokio::pin!(closed);
         loop {
             tokio::select! {
@@ -98,8 +96,10 @@ impl Peers {
             }
         }
         self.driver.detach(link);
-        // What was sent before the close still goes out.
-        let _ = sending.await;
+        // What was sent before the close still goes out, unless the peer does not take it.
+        if tokio::time::timeout(GOODBYE_PATIENCE, &mut sending).await.is_err() {
+            sending.abort();
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Waiters {
             return Ok(());
         }
         let (sender, receiver) = oneshot::channel();
-        {
+        let place = {
             let mut state = self.state.lock();
             if state.has_failed {
                 return Err(LogFailed);
@@ -48,8 +48,12 @@ impl Waiters {
             let ticket = state.next;
             state.next += 1;
             state.waiting.insert((lsn, ticket), sender);
-        }
-        receiver.await.unwrap_or(Err(LogFailed))
+            Place { state: &self.state, key: (lsn, ticket) }
+        };
+        let answer = receiver.await;
+        // Whoever answered has taken the place away: no need for the lock.
+        std::mem::forget(place);
+        answer.unwrap_or(Err(LogFailed))
     }
 
     /// Wakes all whose LSN is covered.
@@ -74,6 +78,18 @@ impl Waiters {
         for waiter in waiting.into_values() {
             let _ = waiter.send(Err(LogFailed));
         }
+    }
+}
+
+/// A place among those who wait, given up when its holder goes away: a full disk would collect them otherwise.
+struct Place<'a> {
+    state: &'a Mutex<State>,
+    key: (Lsn, u64),
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.state.lock().waiting.remove(&self.key);
     }
 }
 
@@ -114,6 +130,18 @@ mod tests {
         waiters.fail();
         assert_eq!(waiting.future.await, Err(LogFailed));
         assert_eq!(waiters.durable(lsn).await, Err(LogFailed));
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_leaves_nothing_behind() {
+        let (log, _syncer) = log();
+        let waiters = Waiters::new(log.clone());
+        let lsn = log.enqueue(b"a").unwrap();
+        for _ in 0..100 {
+            let mut waiting = task(waiters.durable(lsn));
+            assert!(waiting.is_pending().await);
+        }
+        assert_eq!(waiters.state.lock().waiting.len(), 0);
     }
 
     struct Task<F> {

@@ -1,3 +1,5 @@
+//! Every reason to refuse a hello, and what an accepted one teaches.
+
 use std::collections::BTreeMap;
 
 use trellis_crdt::{Hlc, ReplicaId};

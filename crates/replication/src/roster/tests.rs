@@ -1,3 +1,5 @@
+//! The roster is a join: union in any order gives the same.
+
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
 use super::*;

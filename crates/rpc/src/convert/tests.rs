@@ -1,3 +1,5 @@
+//! Messages read back as they were written, and nothing else is one.
+
 use bytes::Bytes;
 use prost::Message;
 use quickcheck::{Arbitrary, Gen, QuickCheck, TestResult, quickcheck};

@@ -1,12 +1,12 @@
 //! How a node without state finds a donor, and how it takes the place of a lost one of its name.
 //!
-//! It asks each seed who holds its name. If another node does, it asks at that node's address: an answer with
-//! the boot that the cluster knows is a conflict; a refusal, or another boot, means that the node is gone; with
-//! silence it waits until SWIM calls the node dead.
+//! It asks each seed who holds its name. If another node does, it asks at that node's address: an answer of that node is a
+//! conflict; a refusal, or the answer of another node, means that it is gone; with silence it waits until SWIM calls the
+//! node dead.
 
 use std::time::{Duration, Instant};
 
-use trellis_replication::{Holder, Ping, Pong};
+use trellis_replication::{Holder, NodeId, Ping, Pong};
 
 use super::{Callee, Control, Host, Purpose};
 use crate::core::effect::{CallFailure, Notice, Phase, Request};
@@ -83,14 +83,14 @@ impl Control {
     }
 
     fn ask_holder(&mut self, host: &Host<'_>, donor: String, holder: Holder) {
-        if holder.address.is_empty() || holder.boot_nonce == 0 {
+        if holder.address.is_empty() {
             let detail = format!(
                 "node {} holds this name and was not heard of; waiting until it is dead",
                 holder.node
             );
             return self.notice_waiting(Notice::Waiting { detail });
         }
-        let purpose = Purpose::Holder { donor, node: holder.node, boot_nonce: holder.boot_nonce };
+        let purpose = Purpose::Holder { donor, node: holder.node };
         let ping = Ping { wall_millis: host.now.wall_millis, ..Ping::default() };
         self.ask(host, purpose, holder.address, ping);
     }
@@ -99,15 +99,16 @@ impl Control {
         &mut self,
         host: &Host<'_>,
         donor: &str,
-        holder: (trellis_replication::NodeId, u64),
+        node: NodeId,
         answer: Result<Pong, CallFailure>,
     ) {
-        let (node, boot_nonce) = holder;
         match answer {
-            Ok(pong) if pong.identity.boot_nonce == boot_nonce => {
+            Ok(pong) if pong.identity.node == node => {
                 self.conflicts += 1;
                 let name = self.replicator.local().name.clone();
-                let detail = format!("node {node} is alive under this name; stop one of the two");
+                let boot = pong.identity.boot_nonce;
+                let detail =
+                    format!("node {node} (boot {boot:016x}) is alive under this name; stop one of the two");
                 self.notice(Notice::Conflict { name, detail });
             }
             Ok(_) | Err(CallFailure::Refused) => self.supersede(host, donor, node),
@@ -119,7 +120,7 @@ impl Control {
         }
     }
 
-    fn supersede(&mut self, host: &Host<'_>, donor: &str, node: trellis_replication::NodeId) {
+    fn supersede(&mut self, host: &Host<'_>, donor: &str, node: NodeId) {
         self.notice(Notice::Supersedes { node });
         self.replicator.set_supersedes(Some(node));
         self.on_donor(host, donor);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use trellis_replication::{Holder, Ping, Pong};
+use trellis_replication::{Holder, NodeId, Ping, Pong};
 use trellis_swim::{Handled, Member, Output, SendFailure, State, Transmit, TransmitId, TransmitKind};
 
 use super::{Callee, Control, Host, Purpose};
@@ -66,7 +66,7 @@ impl Control {
             }
         }
         let mut pong = self.pong(host, swim);
-        pong.holder = ping.joining.as_ref().and_then(|(name, node)| self.holder(name, *node));
+        pong.holder = ping.joining.as_ref().and_then(|(name, node)| self.holder(host, name, *node));
         PingAnswer::Now(Box::new(pong))
     }
 
@@ -92,15 +92,22 @@ impl Control {
     }
 
     /// Who holds a name that another node wants to join under.
-    fn holder(&self, name: &str, newcomer: trellis_replication::NodeId) -> Option<Holder> {
+    ///
+    /// A holder that SWIM has not heard of since this process started is sought where it was last reached, and counts
+    /// as dead after as long a silence as any other.
+    fn holder(&self, host: &Host<'_>, name: &str, newcomer: NodeId) -> Option<Holder> {
         let node = self.replicator.roster().holder(name).filter(|node| *node != newcomer)?;
         let member = self.swim.member(&name.to_owned());
         let meta = member.and_then(|member| NodeMeta::decode(&member.meta)).filter(|meta| meta.node == node);
+        let is_dead = match member {
+            Some(member) => matches!(member.state, State::Dead | State::Left),
+            None => host.now.instant.saturating_duration_since(self.started) > self.silence_max,
+        };
         Some(Holder {
             node,
             boot_nonce: meta.map_or(0, |meta| meta.boot_nonce),
-            address: member.map(|member| member.addr.clone()).unwrap_or_default(),
-            is_dead: member.is_some_and(|member| matches!(member.state, State::Dead | State::Left)),
+            address: self.address_of(name).unwrap_or_default(),
+            is_dead,
         })
     }
 
@@ -130,8 +137,8 @@ impl Control {
                 }
             }
             (Purpose::Inquiry { seed }, answer) => self.handle_inquiry(host, seed, as_pong(answer)),
-            (Purpose::Holder { donor, node, boot_nonce }, answer) => {
-                self.handle_holder(host, &donor, (node, boot_nonce), as_pong(answer));
+            (Purpose::Holder { donor, node }, answer) => {
+                self.handle_holder(host, &donor, node, as_pong(answer));
             }
             (Purpose::Gossip { swim: Some(transmit), .. }, Err(failure)) => {
                 self.swim.handle_send_failure(transmit, send_failure(failure), now);

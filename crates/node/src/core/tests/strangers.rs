@@ -111,3 +111,19 @@ fn a_delta_that_names_an_operation_this_node_never_made_is_refused_and_writes_go
     );
     assert_eq!(settled(cluster.nodes["n1"].core(), &[slot_of("hits")]).len(), 1);
 }
+
+#[test]
+fn a_lost_disk_is_replaced_although_no_process_of_the_others_ever_heard_of_it() {
+    let mut cluster = Cluster::of(3);
+    cluster.increment("n3", "hits", 4);
+    cluster.run_until("all count", |cluster| have_all(cluster, &["n1", "n2", "n3"], "hits", 4));
+    for name in ["n1", "n2", "n3"] {
+        cluster.kill(name);
+    }
+    cluster.wipe("n3");
+    for name in ["n1", "n2", "n3"] {
+        cluster.start_node(name);
+    }
+    cluster.run_until("n3 serves", |cluster| cluster.nodes["n3"].core().phase() == Phase::Serving);
+    assert_eq!(cluster.value("n3", "hits"), 4);
+}

@@ -1,3 +1,5 @@
+//! The simulated directory keeps, loses and breaks what a real one would.
+
 use super::*;
 
 #[test]

@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use trellis_rpc::{CertificateAuthority, ServerConfig, TlsFiles, TlsReloader, serve_peers};
+use trellis_storage::Operation;
+
+use super::*;
+use crate::core::tests::cluster::Cluster;
+use crate::runtime::peers::Peers;
+
+struct Bench {
+    cluster: Cluster,
+    driver: Driver,
+    tls: Arc<TlsReloader>,
+    _certificates: TempDir,
+}
+
+/// A core that founded a cluster of its own, the driver of its effects, and a log that nobody syncs.
+fn bench() -> Bench {
+    let certificates = tempfile::tempdir().unwrap();
+    let authority = CertificateAuthority::create(Some("garden")).unwrap();
+    authority.save(certificates.path()).unwrap();
+    authority.issue_node("n1", &[]).unwrap().save(certificates.path()).unwrap();
+    let file = |name: &str| certificates.path().join(name);
+    let files = TlsFiles { ca: file("ca.crt"), cert: file("n1.crt"), key: file("n1.key") };
+    let tls = Arc::new(TlsReloader::load(files).unwrap());
+    let mut cluster = Cluster::of(1);
+    let core = cluster.nodes.get_mut("n1").unwrap().core.take().unwrap();
+    let outgoing = Outgoing::new(Arc::clone(&tls));
+    let driver = Driver::new(Arc::new(core), outgoing, Concerns::default(), Health::default());
+    Bench { cluster, driver, tls, _certificates: certificates }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_closed_while_it_is_dialled_is_never_opened() {
+    let Bench { driver, tls, .. } = bench();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Any number that the core does not use for another stream will do.
+    let link = driver.core().accept("n1", LinkKind::PushIn, clock::now());
+    driver.perform(Effect::Open { link, kind: LinkKind::PushOut, peer: "n1".to_owned(), address });
+    driver.perform(Effect::Close { link });
+
+    let peers = Arc::new(Peers { driver: driver.clone() });
+    let served = serve_peers(listener, tls, peers, ServerConfig::peers(), std::future::pending());
+    let serving = tokio::spawn(served);
+    let is_over = async {
+        while Arc::strong_count(&driver.shared) > 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_over).await.expect("only this test and the listener hold the driver");
+    assert!(driver.shared.links.lock().is_empty());
+    serving.abort();
+}
+
+#[tokio::test]
+async fn who_waits_for_the_drain_looks_again_whatever_happened() {
+    let Bench { cluster, driver, .. } = bench();
+    let increment = Operation::Increment { key: "hits", kind: trellis_crdt::Kind::PnCounter, amount: 1 };
+    driver.core().write(&increment, cluster.now()).unwrap();
+    let waiting = driver.clone();
+    let waiting = tokio::spawn(async move { waiting.drained().await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    driver.core().handle_log_failed(clock::now());
+    driver.pump();
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it is told at once").unwrap();
+}
+
+#[tokio::test]
+async fn a_goodbye_that_was_said_before_it_is_waited_for_is_not_missed() {
+    let Bench { driver, .. } = bench();
+    driver.core().leave(clock::now());
+    driver.pump();
+    tokio::time::timeout(PATIENCE, driver.left()).await.expect("there is nobody to tell");
+}
+
+/// Far beyond what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
