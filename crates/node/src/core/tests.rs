@@ -116,9 +116,7 @@ fn a_guest_serves_nothing() {
 
 #[test]
 fn a_guest_serves_nothing_when_its_log_fails_or_when_it_is_about_to_stop() {
-    let ends: [(Phase, fn(&Core, Now)); 2] =
-        [(Phase::Failed, Core::handle_log_failed), (Phase::Draining, |core, _| core.drain())];
-    for (phase, end) in ends {
+    for phase in [Phase::Failed, Phase::Draining] {
         let mut cluster = Cluster::of(2);
         cluster.increment("n1", "hits", 7);
         cluster.run_for(Duration::from_millis(20));
@@ -126,7 +124,10 @@ fn a_guest_serves_nothing_when_its_log_fails_or_when_it_is_about_to_stop() {
         cluster.kill("n2");
         cluster.start_node("n3");
         let core = cluster.nodes["n3"].core();
-        end(core, cluster.now());
+        match phase {
+            Phase::Failed => core.handle_log_failed(cluster.now()),
+            _ => core.drain(),
+        }
         assert_eq!(core.read("hits", None).map(drop), Err(RequestError::NotServing(phase)));
         let listed = core.list(Cursor::START, "", None, 10, 10);
         assert_eq!(listed.map(drop), Err(RequestError::NotServing(phase)));
