@@ -309,6 +309,11 @@ impl Core {
         self.with_control(now, Control::handle_durable);
     }
 
+    /// Takes note that the log waits for room on the disk, or no longer does: writes wait with it.
+    pub fn handle_disk_full(&self, is_full: bool) {
+        self.shared.set_disk_full(is_full);
+    }
+
     /// Takes note that the log failed: readiness goes down, nothing is acknowledged any more (R17).
     pub fn handle_log_failed(&self, now: Now) {
         self.with_control(now, Control::fail);
@@ -352,6 +357,11 @@ impl Core {
     /// Returns what the node is able to do.
     pub fn phase(&self) -> Phase {
         self.shared.phase()
+    }
+
+    /// Tells whether writes wait for room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.is_disk_full()
     }
 
     /// Returns the log of this node.

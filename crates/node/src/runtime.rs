@@ -26,7 +26,7 @@ use arc_swap::ArcSwapOption;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use trellis_rpc::{Health, TlsReloader, serve_clients, serve_peers};
+use trellis_rpc::{Drained, Health, TlsReloader, serve_clients, serve_peers};
 
 pub use self::data_dir::DataDirError;
 pub use self::error::ServeError;
@@ -54,95 +54,112 @@ use crate::core::{Core, Phase};
 /// Why the node cannot start, or that its log failed while it ran. A node that did not start has changed nothing but
 /// its data directory.
 pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
-    let mut stop = StopSignals::new()?;
-
-    tracing::info!(name = config.name, "1. certificates");
-    let tls = Arc::new(boot::load_certificates(&config)?);
-    let cluster = tls.own().cluster;
-
-    tracing::info!("2. listeners");
-    let listeners = Listeners::bind(&config).await?;
-    let core_cell = Arc::new(ArcSwapOption::<Core>::empty());
-    let (stopping, stopped) = watch::channel(false);
-    let status =
-        tokio::spawn(status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone())));
-
-    tracing::info!("3. the log");
-    let opened = boot::open_log(&config, &cluster)?;
-    let founding = boot::founding(&config, found, opened.recovery.is_fresh(), &tls).await?;
-
-    tracing::info!("4. the core");
-    let boot::Started { core, syncer } = boot::start_core(&config, &cluster, opened, founding)?;
-    let core = Arc::new(core);
-    let waiters = Waiters::new(core.log().clone());
-    let signal = LogSignal::default();
-    let log_thread =
-        log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
-
-    tracing::info!("5. peers");
-    let concerns = Concerns::default();
-    let health = Health::default();
-    let driver =
-        Driver::new(Arc::clone(&core), Outgoing::new(Arc::clone(&tls)), concerns.clone(), health.clone());
-    let peers = tokio::spawn(serve_peers(
-        listeners.peer,
-        Arc::clone(&tls),
-        Arc::new(Peers { driver: driver.clone() }),
-        settings::peer_server(&config),
-        until(stopped.clone()),
-    ));
-    let mut driving = tokio::spawn(driver.clone().run(signal.clone()));
-    driver.pump();
-
-    tracing::info!("6. clients");
-    let memory = MemoryGauge::start(config.limits.memory);
-    let service = Service::new(Arc::clone(&core), waiters, driver.clone(), concerns, memory);
-    let handler = Clients {
-        core: Arc::clone(&core),
-        service,
-        name: config.name.clone(),
-        cluster,
-        wal: config.data_dir.join("wal"),
-    };
-    let server = settings::client_server(&config);
-    let clients = tokio::spawn(serve_clients(
-        listeners.client,
-        Arc::clone(&tls),
-        Arc::new(handler),
-        health,
-        server,
-        until(stopped),
-    ));
-    core_cell.store(Some(Arc::clone(&core)));
-    driver.show_health();
-    tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
-
+    let mut signals = StopSignals::new()?;
+    let mut node = Running::start(&config, found).await?;
     let reason = tokio::select! {
-        reason = stop.wait(&tls) => reason,
+        reason = signals.wait(&node.tls) => reason,
         // Without it no timer fires and no peer hears of anything: a node that goes on would only seem to live.
-        _ = &mut driving => "a defect",
+        _ = &mut node.driving => "a defect",
     };
-    let has_defect = driving.is_finished();
     tracing::info!(reason, "stopping");
-    drain(&core, &driver, config.limits.drain_timeout).await;
-    let _ = stopping.send(true);
-    for task in [clients, peers] {
-        finish(task).await;
+    node.stop(config.limits.drain_timeout).await
+}
+
+/// A node from its last boot step to its shutdown.
+struct Running {
+    tls: Arc<TlsReloader>,
+    core: Arc<Core>,
+    driver: Driver,
+    driving: JoinHandle<()>,
+    log_thread: std::thread::JoinHandle<()>,
+    /// For clients and for peers.
+    servers: [JoinHandle<Drained>; 2],
+    status: JoinHandle<()>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Running {
+    async fn start(config: &Config, found: bool) -> Result<Self, ServeError> {
+        tracing::info!(name = config.name, "1. certificates");
+        let tls = Arc::new(boot::load_certificates(config)?);
+        let cluster = tls.own().cluster;
+
+        tracing::info!("2. listeners");
+        let listeners = Listeners::bind(config).await?;
+        let core_cell = Arc::new(ArcSwapOption::<Core>::empty());
+        let (stopping, stopped) = watch::channel(false);
+        let status = status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone()));
+        let status = tokio::spawn(status);
+
+        tracing::info!("3. the log");
+        let opened = boot::open_log(config, &cluster)?;
+        let founding = boot::founding(config, found, opened.recovery.is_fresh(), &tls).await?;
+
+        tracing::info!("4. the core");
+        let boot::Started { core, syncer } = boot::start_core(config, &cluster, opened, founding)?;
+        let core = Arc::new(core);
+        report::phase(core.phase());
+        let waiters = Waiters::new(core.log().clone());
+        let signal = LogSignal::default();
+        let log_thread =
+            log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
+
+        tracing::info!("5. peers");
+        let (concerns, health) = (Concerns::default(), Health::default());
+        let outgoing = Outgoing::new(Arc::clone(&tls));
+        let driver = Driver::new(Arc::clone(&core), outgoing, concerns.clone(), health.clone());
+        let handler = Arc::new(Peers { driver: driver.clone() });
+        let server = settings::peer_server(config);
+        let peers = serve_peers(listeners.peer, Arc::clone(&tls), handler, server, until(stopped.clone()));
+        let peers = tokio::spawn(peers);
+        let driving = tokio::spawn(driver.clone().run(signal));
+        driver.pump();
+
+        tracing::info!("6. clients");
+        let memory = MemoryGauge::start(config.limits.memory);
+        let service = Service::new(Arc::clone(&core), waiters, driver.clone(), concerns, memory);
+        let handler = Arc::new(Clients {
+            core: Arc::clone(&core),
+            service,
+            name: config.name.clone(),
+            cluster,
+            wal: config.data_dir.join("wal"),
+        });
+        let server = settings::client_server(config);
+        let clients =
+            serve_clients(listeners.client, Arc::clone(&tls), handler, health, server, until(stopped));
+        let clients = tokio::spawn(clients);
+        core_cell.store(Some(Arc::clone(&core)));
+        driver.show_health();
+        tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
+        Ok(Self { tls, core, driver, driving, log_thread, servers: [clients, peers], status, stopping })
     }
-    finish(status).await;
-    // Asked before the log is closed: what a call that is still under way wants to log then is no failure.
-    let failed = core.phase() == Phase::Failed;
-    core.log().close();
-    let joined = tokio::task::spawn_blocking(move || log_thread.join()).await;
-    driving.abort();
-    if failed || !matches!(joined, Ok(Ok(()))) {
-        return Err(ServeError::LogFailed);
+
+    async fn stop(self, drain_patience: Duration) -> Result<(), ServeError> {
+        let has_defect = self.driving.is_finished();
+        if !has_defect {
+            drain(&self.core, &self.driver, drain_patience).await;
+        }
+        let _ = self.stopping.send(true);
+        for server in self.servers {
+            finish(server).await;
+        }
+        finish(self.status).await;
+        // Asked before the log is closed: what a call that is still under way wants to log then is no failure.
+        let failed = self.core.phase() == Phase::Failed;
+        let log = self.core.log();
+        log.close();
+        let joined = tokio::task::spawn_blocking(move || self.log_thread.join()).await;
+        self.driving.abort();
+        if failed || log.durable() < log.last() || !matches!(joined, Ok(Ok(()))) {
+            return Err(ServeError::LogFailed);
+        }
+        if has_defect {
+            return Err(ServeError::Defect);
+        }
+        tracing::info!("stopped");
+        Ok(())
     }
-    if has_defect {
-        return Err(ServeError::Defect);
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Refuses writes, gives peers the time to take what was written, and says goodbye.
@@ -151,7 +168,7 @@ async fn drain(core: &Core, driver: &Driver, patience: Duration) {
     driver.pump();
     if tokio::time::timeout(patience, driver.drained()).await.is_err() {
         tracing::warn!(
-            "not every peer has taken everything; what is missing stays in the log and is offered again"
+            "not every peer has taken everything; what is durable stays in the log and is offered again"
         );
     }
     core.leave(clock::now());

@@ -16,6 +16,7 @@ pub(crate) struct Shared {
     /// Whether every slot was adopted; the phase tells no more once it is past serving.
     is_member: AtomicBool,
     is_skewed: AtomicBool,
+    is_disk_full: AtomicBool,
 }
 
 impl Shared {
@@ -26,6 +27,7 @@ impl Shared {
             phase: AtomicU8::new(phase as u8),
             is_member: AtomicBool::new(phase != Phase::Guest),
             is_skewed: AtomicBool::new(false),
+            is_disk_full: AtomicBool::new(false),
         }
     }
 
@@ -71,6 +73,14 @@ impl Shared {
 
     pub(crate) fn is_skewed(&self) -> bool {
         self.is_skewed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.is_disk_full.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_disk_full(&self, is_full: bool) {
+        self.is_disk_full.store(is_full, Ordering::Release);
     }
 
     /// Returns whether this is a change.

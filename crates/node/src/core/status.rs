@@ -36,6 +36,8 @@ pub struct Status {
     pub clock_ahead_millis: i64,
     /// Whether register writes are refused for the sake of the wall clock.
     pub is_skewed: bool,
+    /// Whether writes wait for room on the disk.
+    pub is_disk_full: bool,
     /// Time since the process started.
     pub uptime: Duration,
     /// Bytes of the ring of deltas.
@@ -113,6 +115,7 @@ impl Core {
             conflicts: control.conflicts,
             clock_ahead_millis: control.clock_ahead_millis(),
             is_skewed: self.shared.is_skewed(),
+            is_disk_full: self.is_disk_full(),
             uptime: now.instant.saturating_duration_since(self.started),
             ring_bytes: replicator.ring_bytes(),
             replication: *replicator.counters(),

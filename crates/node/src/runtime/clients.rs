@@ -314,6 +314,9 @@ fn warnings(status: &Status) -> Vec<String> {
             status.diverged
         ));
     }
+    if status.is_disk_full {
+        warnings.push("the disk is full: writes wait until there is room in data_dir".to_owned());
+    }
     if status.is_skewed {
         warnings.push(format!(
             "the wall clock is {} ms ahead of the others': register writes are refused",

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
-use trellis_replication::{LinkEvent, LinkId, LinkKind, Message, Pong};
+use trellis_replication::{LinkEvent, LinkId, LinkKind, Message, Ping, Pong};
 use trellis_rpc::Health;
 
 use super::clock;
@@ -15,7 +15,7 @@ use super::log_thread::LogSignal;
 use super::outgoing::Outgoing;
 use super::report;
 use super::streams::{LINK_MESSAGES_MAX, Lane, LinkHost};
-use crate::core::{Core, Effect, Phase};
+use crate::core::{Core, Effect, Phase, PingAnswer};
 
 /// A handle to the part of the runtime that does what the core asks for.
 #[derive(Clone, Debug)]
@@ -84,6 +84,10 @@ impl Driver {
                 () = sleep_until(due) => self.core().handle_timeout(clock::now()),
                 () = self.shared.rearm.notified() => {}
                 () = signal.progress.notified() => {
+                    if self.core().is_disk_full() != signal.is_disk_full() {
+                        self.core().handle_disk_full(signal.is_disk_full());
+                        self.show_health();
+                    }
                     if signal.has_failed() {
                         self.core().handle_log_failed(clock::now());
                     } else {
@@ -124,12 +128,24 @@ impl Driver {
         self.handle_link(link, LinkEvent::Closed);
     }
 
-    /// Registers a ping that the core answers later.
-    pub(crate) fn await_answer(&self, id: u64) -> oneshot::Receiver<Box<Pong>> {
+    /// Has the core answer a ping of the node whose certificate says `from`, at once or as soon as it can.
+    pub(crate) fn answer_ping(&self, from: &str, ping: &Ping) -> oneshot::Receiver<Box<Pong>> {
         let (sender, receiver) = oneshot::channel();
-        let mut answers = self.shared.answers.lock();
-        answers.retain(|_, waiting| !waiting.is_closed());
-        answers.insert(id, sender);
+        {
+            // An answer that comes later is performed after it is waited for.
+            let _in_order = self.shared.performing.lock();
+            match self.core().answer_ping(from, ping, clock::now()) {
+                PingAnswer::Now(pong) => {
+                    let _ = sender.send(pong);
+                }
+                PingAnswer::Later(id) => {
+                    let mut answers = self.shared.answers.lock();
+                    answers.retain(|_, waiting| !waiting.is_closed());
+                    answers.insert(id, sender);
+                }
+            }
+        }
+        self.pump();
         receiver
     }
 
@@ -188,7 +204,9 @@ impl Driver {
     /// Tells health checkers whether clients are served.
     pub(crate) fn show_health(&self) {
         let (health, core) = (self.shared.health.clone(), Arc::clone(self.core()));
-        tokio::spawn(async move { health.set_serving(core.phase() == Phase::Serving).await });
+        tokio::spawn(async move {
+            health.set_serving(core.phase() == Phase::Serving && !core.is_disk_full()).await;
+        });
     }
 
     fn send(&self, link: LinkId, message: Message) {

@@ -15,11 +15,16 @@ pub(crate) struct LogSignal {
     /// The log is durable further than before, or failed.
     pub(crate) progress: Arc<Notify>,
     has_failed: Arc<AtomicBool>,
+    is_disk_full: Arc<AtomicBool>,
 }
 
 impl LogSignal {
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.is_disk_full.load(Ordering::Acquire)
     }
 
     fn fail(&self, waiters: &Waiters) {
@@ -39,10 +44,16 @@ pub(crate) fn spawn(
         let _told = TellOnPanic { waiters: waiters.clone(), signal: signal.clone() };
         syncer.run(|synced| {
             match synced {
-                Ok(durable) => waiters.wake(durable),
+                Ok(durable) => {
+                    waiters.wake(durable);
+                    if signal.is_disk_full.swap(false, Ordering::AcqRel) {
+                        tracing::info!("the disk has room again");
+                    }
+                }
                 Err(error @ SyncError::DiskFull) => {
-                    tracing::warn!(%error, "the log waits for the disk; writes wait with it");
-                    return;
+                    if !signal.is_disk_full.swap(true, Ordering::AcqRel) {
+                        tracing::error!(%error, "the log waits for the disk; writes wait with it");
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "the log failed: this node acknowledges nothing until it is restarted");

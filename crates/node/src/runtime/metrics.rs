@@ -45,7 +45,8 @@ impl Collector for Snapshot {
             metric.encode(family)
         };
         let count = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        gauge("ready", "Whether the node serves.", i64::from(status.phase == Phase::Serving))?;
+        let is_ready = status.phase == Phase::Serving && !status.is_disk_full;
+        gauge("ready", "Whether the node serves.", i64::from(is_ready))?;
         gauge("keys", "Entries that exist: pairs of key and kind.", count(status.usage.keys))?;
         gauge("atoms", "Atoms held, those without content included.", count(status.usage.atoms))?;
         gauge("early_dots", "Dots remembered beyond the prefixes.", count(status.usage.early))?;

@@ -11,7 +11,6 @@ use trellis_rpc::{Failure, Inbound, PeerCertificate, PeerHandler, Reason};
 use super::clock;
 use super::driver::Driver;
 use super::streams::{GOODBYE_PATIENCE, Lane, LinkHost, forward};
-use crate::core::PingAnswer;
 
 /// Answers other nodes from the core of this one.
 #[derive(Clone, Debug)]
@@ -21,15 +20,7 @@ pub(crate) struct Peers {
 
 impl PeerHandler for Peers {
     async fn ping(&self, from: &PeerCertificate, ping: Ping) -> Result<Pong, Failure> {
-        let answer = self.driver.core().answer_ping(&from.name, &ping, clock::now());
-        let waiting = match answer {
-            PingAnswer::Now(pong) => {
-                self.driver.pump();
-                return Ok(*pong);
-            }
-            PingAnswer::Later(id) => self.driver.await_answer(id),
-        };
-        self.driver.pump();
+        let waiting = self.driver.answer_ping(&from.name, &ping);
         let no_answer = || Failure::new(Reason::DeadlineExceeded, "the member asked after did not answer");
         match tokio::time::timeout(RELAY_PATIENCE, waiting).await {
             Ok(Ok(pong)) => Ok(*pong),

@@ -7,7 +7,7 @@ use crate::core::{Notice, Phase};
 pub(crate) fn phase(phase: Phase) {
     match phase {
         Phase::Guest => tracing::info!("joining as a guest"),
-        Phase::Serving => tracing::info!("serving: every slot is adopted"),
+        Phase::Serving => tracing::info!("serving"),
         Phase::Draining => tracing::info!("draining: no more writes"),
         Phase::Failed => tracing::error!("the log failed: durable keys can be read, nothing can be written"),
         Phase::Removed => {

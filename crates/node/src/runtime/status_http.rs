@@ -44,6 +44,9 @@ async fn readyz(State(core): State<CoreCell>) -> impl IntoResponse {
 fn readiness(core: Option<&Core>) -> Result<(), String> {
     let Some(core) = core else { return Err("starting: replaying the log".to_owned()) };
     match core.phase() {
+        Phase::Serving if core.is_disk_full() => {
+            Err("the disk is full: writes wait until there is room in data_dir".to_owned())
+        }
         Phase::Serving => Ok(()),
         Phase::Guest => {
             let status = core.status(clock::now());
@@ -82,4 +85,25 @@ async fn page(State(core): State<CoreCell>) -> String {
     }
     text.push_str("\n/livez  /readyz  /metrics\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::tests::cluster::Cluster;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_ready_while_it_serves_and_its_disk_has_room() {
+        let cluster = Cluster::of(1);
+        let core = cluster.nodes["n1"].core();
+        assert!(readiness(None).is_err());
+        assert_eq!(readiness(Some(core)), Ok(()));
+        core.handle_disk_full(true);
+        assert!(readiness(Some(core)).is_err_and(|reason| reason.contains("disk is full")));
+        core.handle_disk_full(false);
+        assert_eq!(readiness(Some(core)), Ok(()));
+        core.drain();
+        assert_eq!(readiness(Some(core)), Err("draining".to_owned()));
+    }
 }

@@ -1,3 +1,5 @@
+//! Effects performed against what the core says next, and against themselves.
+
 use std::time::Duration;
 
 use tempfile::TempDir;
