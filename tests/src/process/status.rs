@@ -28,10 +28,10 @@ impl Status {
         member.with_context(|| format!("there is no member {name} in {self:?}"))
     }
 
-    /// Whether there are this many members, all of them alive and none a guest.
+    /// Whether there are this many members, all of them alive, none a guest, and all in step.
     pub fn is_whole(&self, size: usize) -> bool {
         let is_serving = |member: &Member| member.state == "alive" && !member.is_guest;
-        self.members.len() == size && self.members.iter().all(is_serving)
+        self.converged && self.members.len() == size && self.members.iter().all(is_serving)
     }
 
     /// How many members are in this state.

@@ -47,7 +47,8 @@ pub(super) fn readiness(port: u16) -> Readiness {
     }
 }
 
-/// Asks a node for the members; fails unless every node of the cluster is among them, and alive.
+/// Asks a node for the members; fails unless every node of the cluster is among them, alive, and in step with it: only
+/// then do writes travel at once.
 pub(super) fn members_alive(layout: &Layout, cluster: &Cluster, node: &Node) -> Result<()> {
     let mut command = setup::trellis(layout, cluster);
     let json = output_of(command.args(["--node", &node.name, "--output", "json", "status"]))?;
@@ -62,11 +63,13 @@ fn check_members(json: &[u8], cluster: &Cluster) -> Result<()> {
         let state = member.map_or("unknown", |member| member.state.as_str());
         ensure!(state == "alive", "{} is {state}", node.name);
     }
+    ensure!(status.converged, "the members are not in step yet");
     Ok(())
 }
 
 #[derive(Deserialize)]
 struct Status {
+    converged: bool,
     members: Vec<Member>,
 }
 
@@ -128,18 +131,22 @@ mod tests {
     }
 
     #[test]
-    fn members_must_all_be_there_and_alive() {
+    fn members_must_all_be_there_alive_and_in_step() {
         let node = |name: &str| Node { name: name.to_owned(), client: 1, peer: 2, status: 3 };
         let cluster =
             Cluster { binary: PathBuf::new(), is_founded: true, nodes: vec![node("n1"), node("n2")] };
-        let json = |state: &str| {
-            format!(r#"{{"members": [{{"name": "n1", "state": "alive", "keys": 1}}, {state}]}}"#)
+        let json = |converged: bool, state: &str| {
+            format!(
+                r#"{{"converged": {converged}, "members": [{{"name": "n1", "state": "alive"}}, {state}]}}"#
+            )
         };
-        let check = |second: &str| {
-            check_members(json(second).as_bytes(), &cluster).map_err(|error| error.to_string())
-        };
+        let verdict =
+            |json: String| check_members(json.as_bytes(), &cluster).map_err(|error| error.to_string());
+        let check = |second: &str| verdict(json(true, second));
         assert_eq!(check(r#"{"name": "n2", "state": "alive"}"#), Ok(()));
         assert_eq!(check(r#"{"name": "n2", "state": "suspect"}"#), Err("n2 is suspect".to_owned()));
         assert_eq!(check(r#"{"name": "n3", "state": "alive"}"#), Err("n2 is unknown".to_owned()));
+        let apart = verdict(json(false, r#"{"name": "n2", "state": "alive"}"#));
+        assert_eq!(apart, Err("the members are not in step yet".to_owned()));
     }
 }

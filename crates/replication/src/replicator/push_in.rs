@@ -66,10 +66,12 @@ impl Replicator {
         if let Some(Link::PushIn(stream)) = self.links.get_mut(&link) {
             stream.origin = Some(hello.identity.replica);
         }
-        if let Some(known) = self.peers.get_mut(peer)
-            && known.push.is_none()
-        {
-            known.retry_at_once(now);
+        if let Some(known) = self.peers.get_mut(peer) {
+            // Who greets is alive, whatever news of it is still on its way.
+            known.is_alive = true;
+            if known.push.is_none() {
+                known.retry_at_once(now);
+            }
         }
         let welcome = Message::PushReply(PushReply::Hello(self.hello()));
         self.send(link, welcome, After::Everything);
