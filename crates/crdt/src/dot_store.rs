@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::dot::Dot;
+use crate::fault;
 use crate::lattice::Covers;
 use crate::replica_id::Actor;
 use crate::version_vector::VersionVector;
@@ -54,8 +55,11 @@ impl<A: Actor, V> DotFun<A, V> {
         V: Clone,
     {
         self.entries.retain(|(dot, _)| other.holds(*dot) || !theirs.covers(*dot));
+        let is_removed = |dot| {
+            (ours.covers(dot) || covered.covers(dot)) && !fault::is_off("mv: what was replaced stays away")
+        };
         for (dot, content) in &other.entries {
-            if !self.holds(*dot) && !ours.covers(*dot) && !covered.covers(*dot) {
+            if !self.holds(*dot) && !is_removed(*dot) {
                 self.insert(*dot, content.clone());
             }
         }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::codec::{Decode, Encode, Reader};
 use crate::error::DecodeError;
+use crate::fault;
 
 /// A stamp: 48 bits of wall-clock milliseconds since the Unix epoch, then 16 bits that count within one.
 ///
@@ -54,6 +55,9 @@ impl Hlc {
     /// Greater than `self` always, but at the last of all stamps, where it stays.
     #[must_use]
     pub fn tick(self, wall_millis: u64) -> Self {
+        if fault::is_off("hlc: stamps only grow") {
+            return Self::from_parts(wall_millis, 0);
+        }
         Self(self.0.saturating_add(1)).max(Self::from_parts(wall_millis, 0))
     }
 }

@@ -58,6 +58,11 @@ mod value;
 pub mod codec;
 mod error;
 
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
+
 #[cfg(test)]
 mod laws;
 

@@ -5,12 +5,20 @@
 
 mod control;
 mod effect;
+mod inspect;
 mod meta;
 mod record;
 mod recovery;
 mod shard;
 mod shared;
+#[cfg(test)]
+pub(crate) mod solo;
 mod status;
+
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +34,7 @@ use trellis_wal::{Log, Lsn};
 
 pub use self::control::PingAnswer;
 pub use self::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+pub use self::inspect::Backlog;
 pub use self::meta::NodeMeta;
 pub use self::record::{Record, RecordError};
 pub use self::recovery::{Recovered, Recovery, RecoveryError};
@@ -189,7 +198,7 @@ impl Core {
             control: Mutex::new(Control::new(parts, now.instant)),
             started: now.instant,
         };
-        core.with_control(now, |_, _| ());
+        core.with_control(now, Control::begin);
         Ok(core)
     }
 
@@ -206,13 +215,16 @@ impl Core {
         if self.shared.is_skewed() && is_stamped(operation) {
             return Err(RequestError::ClockSkew);
         }
-        if !self.shared.log.has_room() {
+        if !self.shared.has_room() {
             return Err(RequestError::Busy);
         }
         let written =
             self.shard(slot_of(operation.key())).lock().write(operation, now.wall_millis, &self.shared);
         match written {
             Ok(write) => {
+                if self.shared.tells_early() {
+                    self.handle_durable(now);
+                }
                 let dot = write.applied.changes.last().map(|change| (write.applied.slot, change.seq));
                 Ok(Written { outcome: write.applied.outcome, lsn: write.lsn, dot })
             }
@@ -379,6 +391,10 @@ impl Core {
         let mut control: MutexGuard<'_, Control> = self.control.lock();
         let result = handle(&mut control, &host);
         control.drive(&host);
+        if self.shared.tells_early() {
+            control.handle_durable(&host);
+            control.drive(&host);
+        }
         result
     }
 }
@@ -393,4 +409,45 @@ fn is_stamped(operation: &Operation<'_>) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests {
+    use super::solo::Solo;
+    use super::*;
+
+    #[test]
+    fn a_write_is_read_only_once_it_is_durable() {
+        let mut solo = Solo::founder(Instant::now());
+        let written = solo.increment("hits", 1);
+        assert_eq!(solo.core.read("hits", None).unwrap().1, written.lsn);
+        assert_eq!(solo.core.read("misses", None).unwrap().1, None);
+        solo.sync();
+        assert_eq!(solo.core.read("hits", None).unwrap().1, None);
+    }
+
+    #[test]
+    fn a_guest_serves_nothing_when_its_log_fails_or_when_it_is_about_to_stop() {
+        for phase in [Phase::Failed, Phase::Draining] {
+            let solo = Solo::guest(Instant::now());
+            match phase {
+                Phase::Failed => solo.core.handle_log_failed(solo.now),
+                _ => solo.core.drain(),
+            }
+            let refused = RequestError::NotServing(phase);
+            assert_eq!(solo.core.read("hits", None).map(drop), Err(refused.clone()));
+            assert_eq!(solo.core.list(Cursor::START, "", None, 10, 10).map(drop), Err(refused));
+        }
+    }
+
+    #[test]
+    fn a_node_whose_log_fails_while_it_drains_waits_for_nothing() {
+        let solo = Solo::founder(Instant::now());
+        solo.increment("hits", 1);
+        solo.core.drain();
+        assert!(!solo.core.is_drained());
+        solo.core.handle_log_failed(solo.now);
+        assert!(solo.core.is_drained());
+        let effects: Vec<Effect> = std::iter::from_fn(|| solo.core.poll_effect()).collect();
+        for phase in [Phase::Draining, Phase::Failed] {
+            assert!(effects.contains(&Effect::Phase(phase)), "{phase:?}");
+        }
+    }
+}

@@ -81,10 +81,15 @@ impl NodeClock {
 
     /// Returns the hash of one slot's clock, as sent beside its digest.
     pub fn slot_hash(&self, slot: u8) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(0, u64::from(slot));
-        hash_slot_clock(&mut hasher, self.slot(slot));
-        hasher.finish()
+        slot_clock_hash(slot, self.slot(slot))
     }
+}
+
+/// Returns the hash of the clock of `slot`, as sent beside its digest; the same on every machine.
+pub fn slot_clock_hash(slot: u8, clock: &VersionVector) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0, u64::from(slot));
+    hash_slot_clock(&mut hasher, clock);
+    hasher.finish()
 }
 
 fn hash_slot_clock(hasher: &mut SipHasher13, clock: &VersionVector) {

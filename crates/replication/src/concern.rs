@@ -1,6 +1,6 @@
 //! Writes that wait for other nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Waiting writes by slot and seq. Bounded by the number of requests that the host lets in.
 #[derive(Debug, Default)]
@@ -13,6 +13,15 @@ impl Concerns {
     pub(crate) fn insert(&mut self, ticket: u64, slot: u8, seq: u64, nodes: u32) {
         self.waiting.insert((slot, seq, ticket), nodes);
         self.by_ticket.insert(ticket, (slot, seq));
+    }
+
+    /// Slots with a write that waits.
+    pub(crate) fn slots(&self) -> BTreeSet<u8> {
+        self.waiting.keys().map(|(slot, ..)| *slot).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(crate) fn remove(&mut self, ticket: u64) -> Option<(u8, u64)> {

@@ -28,3 +28,24 @@ pub struct Counters {
     /// Hellos refused here.
     pub hellos_refused: u64,
 }
+
+/// How much waits in every queue and buffer of replication. The limits are those of [`Config`](crate::Config).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Streams that are open or being opened.
+    pub links: usize,
+    /// Outputs that nobody has polled yet.
+    pub outputs: usize,
+    /// Writes that wait for other nodes; bounded by the requests that the host lets in.
+    pub concerns: usize,
+    /// Bytes of the ring of deltas; at most `ring_bytes`, or one larger delta.
+    pub ring_bytes: usize,
+    /// Bytes sent and not acknowledged, of the peer with the most; at most `window_bytes` and one larger delta.
+    pub in_flight_bytes_max: usize,
+    /// Ranges asked for, of the peer with the most; at most `wanted_max`.
+    pub wanted_max: usize,
+    /// Transfers given, refused ones that are being closed included; at most `donations_max` and those.
+    pub donations: usize,
+    /// Transfers taken; at most one.
+    pub pulls: usize,
+}

@@ -54,10 +54,15 @@ mod counters;
 mod peer;
 mod ring;
 
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
+
 pub use crate::admission::{PROTOCOL_MAX, PROTOCOL_MIN};
-pub use crate::clock::NodeClock;
+pub use crate::clock::{NodeClock, slot_clock_hash};
 pub use crate::config::{Config, ConfigError};
-pub use crate::counters::Counters;
+pub use crate::counters::{Backlog, Counters};
 pub use crate::identity::{FoundingId, Identity, NodeId};
 pub use crate::message::{
     Gossip, Hello, Holder, Ping, Pong, PushReply, PushRequest, PushedDelta, Refusal, SlotDigest, SlotEnd,

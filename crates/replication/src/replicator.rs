@@ -8,6 +8,7 @@ mod pull;
 mod push_in;
 mod push_out;
 mod roster;
+mod write_concern;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -21,7 +22,7 @@ use crate::admission::{PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::clock::NodeClock;
 use crate::concern::Concerns;
 use crate::config::{Config, ConfigError};
-use crate::counters::Counters;
+use crate::counters::{Backlog, Counters};
 use crate::identity::{Identity, NodeId};
 use crate::message::{Hello, PushReply, PushRequest, PushedDelta, SyncReply, SyncRequest};
 use crate::output::{After, Event, LinkId, LinkKind, Message, Output};
@@ -213,10 +214,13 @@ impl Replicator {
         }
     }
 
-    /// Tells a guest that the node which held its name is gone.
-    pub fn set_supersedes(&mut self, node: Option<NodeId>) {
-        if let Some(bootstrap) = &mut self.bootstrap {
-            bootstrap.supersedes = node;
+    /// Takes the place of a node of this one's name that was found to be gone.
+    ///
+    /// A guest says so in its hello; a member, which learns of such a node from somebody who was away, removes it.
+    pub fn supersede(&mut self, node: NodeId, now: Instant) {
+        match &mut self.bootstrap {
+            Some(bootstrap) => bootstrap.supersedes = Some(node),
+            None => self.learn(&Roster { removed: [node].into(), ..Roster::default() }, now),
         }
     }
 
@@ -295,21 +299,6 @@ impl Replicator {
         self.start_pull(now);
     }
 
-    /// Registers a write that waits until `nodes` distinct nodes, this one included, hold it durably (R15). The
-    /// answer is [`Output::Replicated`], at once if it holds already.
-    pub fn await_replicas(&mut self, ticket: u64, slot: u8, seq: u64, nodes: u32) {
-        self.concerns.insert(ticket, slot, seq, nodes);
-        self.settle_concerns(slot);
-    }
-
-    /// Forgets a waiting write and returns how many nodes are known to hold it, this one included.
-    pub fn cancel_replicas(&mut self, ticket: u64) -> u32 {
-        match self.concerns.remove(ticket) {
-            Some((slot, seq)) => self.replicas_of(slot, seq),
-            None => 1,
-        }
-    }
-
     /// Stops giving anything to peers and dialling them: the log failed, or the node is about to stop.
     pub fn stop(&mut self, now: Instant) {
         self.is_serving = false;
@@ -352,6 +341,11 @@ impl Replicator {
         self.bootstrap.is_some()
     }
 
+    /// Tells whether the roster says that this node was removed.
+    pub fn is_removed(&self) -> bool {
+        self.roster.removed.contains(&self.local.node)
+    }
+
     /// Returns how many slots a guest has not adopted; 0 for a member.
     pub fn slots_remaining(&self) -> usize {
         self.bootstrap.as_ref().map_or(0, |guest| guest.remaining.len())
@@ -380,6 +374,28 @@ impl Replicator {
     /// Returns the counts since start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Counts what waits. O(links).
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog {
+            links: self.links.len(),
+            outputs: self.outputs.len(),
+            concerns: self.concerns.len(),
+            ring_bytes: self.ring.bytes(),
+            ..Backlog::default()
+        };
+        for link in self.links.values() {
+            match link {
+                Link::PushOut(out) => {
+                    backlog.in_flight_bytes_max = backlog.in_flight_bytes_max.max(out.in_flight_bytes());
+                }
+                Link::PushIn(stream) => backlog.wanted_max = backlog.wanted_max.max(stream.wanted_len()),
+                Link::SyncIn(_) => backlog.donations += 1,
+                Link::SyncOut(_) => backlog.pulls += 1,
+            }
+        }
+        backlog
     }
 
     /// Returns the bytes of the ring in use.
@@ -450,27 +466,6 @@ impl Replicator {
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
-
-    fn settle_concerns(&mut self, slot: u8) {
-        let (peers, local) = (&self.peers, self.local.replica);
-        let reached = self.concerns.take_reached(slot, |seq| count_replicas(peers, local, slot, seq));
-        self.outputs.extend(reached.into_iter().map(|ticket| Output::Replicated { ticket }));
-    }
-
-    fn replicas_of(&self, slot: u8, seq: u64) -> u32 {
-        count_replicas(&self.peers, self.local.replica, slot, seq)
-    }
-}
-
-/// Counts nodes, not connections, replicas or names (R15).
-fn count_replicas(peers: &BTreeMap<String, Peer>, local: ReplicaId, slot: u8, seq: u64) -> u32 {
-    let holders: BTreeSet<NodeId> = peers
-        .values()
-        .filter(|peer| peer.counts_for(local, slot, seq))
-        .filter_map(|peer| peer.identity.as_ref())
-        .map(|identity| identity.node)
-        .collect();
-    1 + u32::try_from(holders.len()).unwrap_or(u32::MAX - 1)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use trellis_crdt::{CounterError, Dot, Hlc, Kind, ReplicaId, Value};
 
 use crate::atom::encode_delta;
 use crate::error::OperationError;
+use crate::fault;
 use crate::key::{is_valid_key, is_valid_value};
 use crate::operation::{Change, Operation, Outcome, Total};
 use crate::slot::{SlotState, Subject};
@@ -42,7 +43,7 @@ impl SlotState {
             return Err(OperationError::NegativeAmount { amount });
         }
         let subject = self.writable(key, kind)?;
-        if amount == 0 {
+        if amount == 0 && !fault::is_off("R18 nothing comes of nothing") {
             let held = subject.handle.and_then(|handle| counter_total(&self.atom(handle).value));
             return Ok((Vec::new(), Outcome::Counter(held.unwrap_or(Total::from(0)))));
         }

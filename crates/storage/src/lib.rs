@@ -68,6 +68,11 @@ mod config;
 mod error;
 mod usage;
 
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
+
 pub use crate::{
     config::Config,
     error::{MergeError, OperationError, ReadError},

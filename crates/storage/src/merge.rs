@@ -8,6 +8,7 @@ use trellis_crdt::{Delta, Dot, Entry, Hlc, Slot, Value, VersionVector};
 
 use crate::atom::{Handle, StoredAtom};
 use crate::error::MergeError;
+use crate::fault;
 use crate::slot::SlotState;
 
 /// What became of a delta.
@@ -55,8 +56,11 @@ impl SlotState {
             self.check_held(*dot, entry)?;
             return Ok(Progress::Duplicate);
         }
-        let is_next = dot.seq - 1 == prefix;
+        let is_next = dot.seq - 1 == prefix || fault::is_off("R2 the clock stops at a hole");
         if !is_next && self.early.len() >= early_max {
+            if fault::is_off("R2 what does not fit is not merged") {
+                self.join(entry, |held, clock| merge_pieces(held, &entry.value, clock))?;
+            }
             return Ok(Progress::Dropped);
         }
         self.join(entry, |held, clock| merge_pieces(held, &entry.value, clock))?;

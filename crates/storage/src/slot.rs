@@ -9,6 +9,7 @@ use crate::atom::{Handle, StoredAtom};
 use crate::digest::KeyedHash;
 use crate::dot_index::DotIndex;
 use crate::early_set::EarlySet;
+use crate::fault;
 use crate::key_table::KeyTable;
 
 /// The unit of clocks, catch-up and digests: one of 256 parts of the keyspace.
@@ -75,15 +76,20 @@ impl SlotState {
         let before = Standing::of(atom, &self.hash);
         let outcome = mutate(&mut atom.value, &self.clock)?;
         let after = Standing::of(atom, &self.hash);
-        self.digest = self.digest.wrapping_sub(before.digest).wrapping_add(after.digest);
+        if !fault::is_off("7 digests count every piece once") {
+            self.digest = self.digest.wrapping_sub(before.digest);
+        }
+        self.digest = self.digest.wrapping_add(after.digest);
         self.existing = self.existing + usize::from(after.exists) - usize::from(before.exists);
         let handle = subject.handle.unwrap_or_else(|| Handle::from_index(self.atoms.len()));
         if let Some(atom) = created {
             self.atoms.push(atom);
             self.table.insert(subject.key_hash, handle);
         }
-        for (dot, superseded) in news {
-            self.index.advance(dot, superseded, handle);
+        for (place, (dot, superseded)) in news.into_iter().enumerate() {
+            if place == 0 || !fault::is_off("R4 an entry is indexed under all its origins") {
+                self.index.advance(dot, superseded, handle);
+            }
             self.ceiling.raise(dot.actor, dot.seq);
         }
         Ok(outcome)

@@ -52,6 +52,11 @@ mod config;
 mod counters;
 mod error;
 
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
+
 pub use crate::config::Config;
 pub use crate::counters::Counters;
 pub use crate::error::{ConfigError, MessageError};

@@ -59,6 +59,11 @@ mod replay;
 
 mod disk;
 
+#[cfg(not(trellis_fault))]
+mod fault;
+#[cfg(trellis_fault)]
+pub mod fault;
+
 pub use self::config::{Config, ConfigError};
 pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
 pub use self::error::{Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, SyncError};

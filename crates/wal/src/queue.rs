@@ -157,6 +157,23 @@ impl Queue {
         }
     }
 
+    /// Shows the records after `lsn` that the syncer has not taken, in order. O(records shown).
+    pub(crate) fn look_at_pending(&self, lsn: Lsn, mut look: impl FnMut(Lsn, &[u8])) {
+        let state = self.state.lock();
+        let Batch { records, payloads, .. } = &state.pending;
+        let count = records.len().min(state.last.since(lsn) as usize);
+        let shown = &records[records.len() - count..];
+        let bytes: usize = shown.iter().map(|record| record.payload_bytes as usize).sum();
+        let mut rest = &payloads[payloads.len() - bytes..];
+        let mut at = Lsn::from_u64(state.last.as_u64() - count as u64);
+        for record in shown {
+            let (payload, after) = rest.split_at(record.payload_bytes as usize);
+            at = at.next();
+            look(at, payload);
+            rest = after;
+        }
+    }
+
     pub(crate) fn durable(&self) -> Lsn {
         self.state.lock().durable
     }

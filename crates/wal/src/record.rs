@@ -11,6 +11,7 @@
 //! Numbers are little endian. A kind is never 0, so that zeroed space is never a record. The salt makes the
 //! bytes of another segment, or of a payload that quotes a log, fail the checksum.
 
+use crate::fault;
 use crate::lsn::Lsn;
 
 /// The fixed part of a record.
@@ -48,7 +49,9 @@ impl RecordHeader {
         let attested = if lag == LAG_UNKNOWN { 0 } else { lsn.checked_sub(u64::from(lag))? };
         is_credible.then_some(Self {
             kind,
-            is_unit_end: kind != Kind::BatchPart || flags & FLAG_BATCH_END != 0,
+            is_unit_end: kind != Kind::BatchPart
+                || flags & FLAG_BATCH_END != 0
+                || fault::is_off("a torn batch is dropped"),
             payload_bytes,
             lsn: Lsn::from_u64(lsn),
             attested: Lsn::from_u64(attested),
@@ -58,7 +61,10 @@ impl RecordHeader {
     /// Appends the whole record to `out`.
     pub(crate) fn encode_into(&self, salt: u32, payload: &[u8], out: &mut Vec<u8>) {
         assert_eq!(payload.len(), self.payload_bytes as usize, "a header tells its payload's length");
-        let lag = u32::try_from(self.lsn.since(self.attested)).unwrap_or(LAG_UNKNOWN);
+        let lag = match u32::try_from(self.lsn.since(self.attested)) {
+            Ok(lag) if !fault::is_off("records attest") => lag,
+            _ => LAG_UNKNOWN,
+        };
         let is_batch_end = self.kind == Kind::BatchPart && self.is_unit_end;
         let mut header = [0; HEADER_BYTES];
         header[4..8].copy_from_slice(&self.payload_bytes.to_le_bytes());
@@ -115,7 +121,9 @@ impl Kind {
 
 /// Whether `rest`, the payload and its padding, belongs to `header`, the 24 bytes before it.
 pub(crate) fn is_intact(salt: u32, header: &[u8; HEADER_BYTES], payload: &[u8], padding: &[u8]) -> bool {
-    u32_at(header, 0) == checksum(salt, header, payload) && padding.iter().all(|&byte| byte == 0)
+    let is_whole =
+        u32_at(header, 0) == checksum(salt, header, payload) && padding.iter().all(|&byte| byte == 0);
+    is_whole || fault::is_off("records have a checksum")
 }
 
 /// Returns the bytes that a record with this much payload occupies.
@@ -161,7 +169,8 @@ mod tests {
                 is_unit_end: end,
                 payload_bytes: payload.len() as u32,
                 lsn,
-                attested: Lsn::from_u64(lsn.as_u64().saturating_sub(u64::from(lag))),
+                // A distance that the field cannot hold is written as unknown.
+                attested: Lsn::from_u64(lsn.as_u64().saturating_sub(u64::from(lag.min(LAG_UNKNOWN - 1)))),
             };
             let mut bytes = Vec::new();
             header.encode_into(salt, &payload, &mut bytes);

@@ -6,6 +6,7 @@ use super::slot::Slot;
 use crate::codec::{DotReader, Encode, Reader, write_dot, write_varint};
 use crate::dot::Dot;
 use crate::error::{CounterError, DecodeError};
+use crate::fault;
 use crate::lattice::Covers;
 use crate::replica_id::Actor;
 use crate::version_vector::VersionVector;
@@ -34,6 +35,9 @@ impl<A: Actor> Slots<A> {
         // so that it makes no difference whether it was collected.
         let held = match search {
             Ok(place) if !self.slots[place].1.is_fully_reset() => self.slots[place].1,
+            Ok(place) if fault::is_off("R7 a fresh slot has a fresh generation") => {
+                Slot { generation: self.slots[place].1.generation, ..Slot::start(dot.seq) }
+            }
             _ => Slot::start(dot.seq),
         };
         let slot = held.increment(dot.seq, amount)?;
@@ -43,18 +47,29 @@ impl<A: Actor> Slots<A> {
             Err(place) => self.slots.insert(place, (dot.actor, slot)),
         }
         // The whole slot: without its reset parts, its amounts would count in full where the slot was collected.
-        Ok(Self { slots: [(dot.actor, slot)].into(), context: dot.into() })
+        let mut sent = slot;
+        if fault::is_off("R7 deltas carry whole slots") {
+            (sent.reset_p, sent.reset_n) = (0, 0);
+        } else if fault::is_off("R7 deltas carry sums") {
+            let alone = Slot::start(dot.seq).increment(dot.seq, amount)?;
+            sent = Slot { generation: slot.generation, ..alone };
+        }
+        Ok(Self { slots: [(dot.actor, sent)].into(), context: dot.into() })
     }
 
     /// Resets every slot under `dot` and returns the delta: all slots, and the whole list.
     pub(super) fn reset(&mut self, dot: Dot<A>) -> Self {
         self.context.advance(dot);
-        for (_, slot) in &mut self.slots {
-            slot.reset();
-        }
         // Slots that were reset before go along. Who has heard of neither reset would otherwise take this list and
         // hold no slot, and then count the owner's next increment, made before it heard of a reset, in full.
-        self.clone()
+        let mut delta = self.clone();
+        if fault::is_off("R7 a reset carries every slot") {
+            delta.slots.retain(|(_, slot)| !slot.is_fully_reset());
+        }
+        for (_, slot) in self.slots.iter_mut().chain(&mut delta.slots) {
+            slot.reset();
+        }
+        delta
     }
 
     pub(super) fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::codec::{Decode, DotReader, Encode, Reader, write_dot};
 use crate::dot::Dot;
 use crate::error::DecodeError;
+use crate::fault;
 use crate::hlc::Hlc;
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
@@ -92,7 +93,9 @@ impl<A, V> Default for LwwRegister<A, V> {
 impl<A: Actor, V: Clone + Encode> Crdt<A> for LwwRegister<A, V> {
     fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
         let is_removed_here = |dot| self.write.is_none() && (self.context.covers(dot) || covered.covers(dot));
-        if self.is_below(other) && !other.dot().is_some_and(is_removed_here) {
+        let is_greater =
+            self.is_below(other) || (fault::is_off("lww: the greatest stamp wins") && other.write.is_some());
+        if is_greater && !other.dot().is_some_and(is_removed_here) {
             self.write.clone_from(&other.write);
         }
         self.context.merge(&other.context);

@@ -7,6 +7,7 @@ use crate::codec::{Decode, DotReader, Encode, Reader, write_dot, write_varint};
 use crate::dot::Dot;
 use crate::dot_store::DotFun;
 use crate::error::DecodeError;
+use crate::fault;
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
 use crate::value::Pieces;
@@ -41,7 +42,7 @@ impl<A: Actor, V: Clone> MvRegister<A, V> {
         self.context.advance(dot);
         self.values.clear();
         self.values.insert(dot, value);
-        self.clone()
+        self.delta(dot)
     }
 
     /// Removes all values held here, under `dot`; returns the delta: no value, and the whole list.
@@ -52,7 +53,7 @@ impl<A: Actor, V: Clone> MvRegister<A, V> {
     pub fn clear(&mut self, dot: Dot<A>) -> Self {
         self.context.advance(dot);
         self.values.clear();
-        self.clone()
+        self.delta(dot)
     }
 
     /// Returns the values in ascending order of their dots: none, one, or several that are concurrent.
@@ -63,6 +64,15 @@ impl<A: Actor, V: Clone> MvRegister<A, V> {
     /// Returns the values with their dots, in ascending order of the dots.
     pub fn pieces(&self) -> impl ExactSizeIterator<Item = (Dot<A>, &V)> {
         self.values.iter()
+    }
+
+    /// What a write under `dot` left is also its delta.
+    fn delta(&self, dot: Dot<A>) -> Self {
+        let mut delta = self.clone();
+        if fault::is_off("mv: a write replaces what it saw") {
+            delta.context = dot.into();
+        }
+        delta
     }
 }
 

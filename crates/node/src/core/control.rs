@@ -18,6 +18,8 @@ pub(crate) use self::join::Join;
 pub use self::membership::PingAnswer;
 use super::Now;
 use super::effect::{CallFailure, CallId, Effect, Notice, Phase, Request};
+use super::fault;
+use super::inspect::Backlog;
 use super::shard::Shard;
 use super::shared::Shared;
 
@@ -104,6 +106,26 @@ impl Control {
         }
     }
 
+    /// A node whose log says that the cluster removed it does not serve again (R14).
+    pub(crate) fn begin(&mut self, host: &Host<'_>) {
+        if self.replicator.is_removed() {
+            self.set_phase(host, Phase::Removed);
+            self.notice(Notice::Replication(trellis_replication::Event::SelfRemoved));
+        }
+    }
+
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
+            held_messages: self.held.values().map(VecDeque::len).sum(),
+            scans: self.scans.len(),
+            effects: self.effects.len(),
+            calls: self.calls.len(),
+            deferred_pings: self.deferred.len(),
+            undurable: 0,
+            replication: self.replicator.backlog(),
+        }
+    }
+
     pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
@@ -168,6 +190,9 @@ impl Control {
 
     /// The log failed: nothing is acknowledged or given any more (R17).
     pub(crate) fn fail(&mut self, host: &Host<'_>) {
+        if fault::is_off("R17 a failed log stops the node") {
+            return;
+        }
         self.held.clear();
         self.set_phase(host, Phase::Failed);
     }

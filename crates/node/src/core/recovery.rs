@@ -7,6 +7,7 @@ use trellis_replication::{FoundingId, MemberRecord, NodeClock, NodeId, Owner, Ro
 use trellis_storage::{Config as StorageConfig, Keyspace, MergeError};
 use trellis_wal::Lsn;
 
+use super::fault;
 use super::record::{Record, RecordError};
 
 /// Replays records in log order.
@@ -89,6 +90,7 @@ impl Recovery {
             Record::ReplicaStart { replica, owner } => {
                 self.roster.replicas.insert(replica, owner);
             }
+            Record::GuestStart if fault::is_off("R12 a guest stays one over a restart") => {}
             Record::GuestStart => self.guest_of = Some((0..=u8::MAX).collect()),
             Record::GuestEnd => self.guest_of = None,
             Record::Roster(news) => {
@@ -106,7 +108,9 @@ impl Recovery {
                 self.observe(merged.stamp);
             }
             Record::Adoption { slot, clock, hlc } => {
-                self.keyspace(slot).adopt(slot, &clock);
+                if !fault::is_off("R16 replay keeps adoptions") {
+                    self.keyspace(slot).adopt(slot, &clock);
+                }
                 self.observe(Some(hlc));
                 if let Some(remaining) = &mut self.guest_of {
                     remaining.remove(&slot);
@@ -122,7 +126,24 @@ impl Recovery {
     }
 
     fn observe(&mut self, stamp: Option<Hlc>) {
-        self.hlc = self.hlc.max(stamp.unwrap_or(Hlc::ZERO));
+        if !fault::is_off("R11 the clock is raised by replay") {
+            self.hlc = self.hlc.max(stamp.unwrap_or(Hlc::ZERO));
+        }
+    }
+
+    /// Shows the keyspace that holds `slot`, as far as the log was replayed.
+    pub fn look_at_slot(&self, slot: u8) -> &Keyspace {
+        &self.keyspaces[usize::from(slot) % self.keyspaces.len()]
+    }
+
+    /// Returns members, removals and replica table, as far as the log was replayed.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Returns the slots that a guest has not adopted, as far as the log was replayed; `None` for a member.
+    pub fn guest_of(&self) -> Option<&BTreeSet<u8>> {
+        self.guest_of.as_ref()
     }
 
     /// Tells whether the log was empty: a data directory that was just made.

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use trellis_crdt::Hlc;
-use trellis_wal::Log;
+use trellis_wal::{EnqueueError, Log, Lsn};
 
 use super::effect::Phase;
+use super::fault;
 
 /// The log, the hybrid logical clock, and the phase of a node.
 #[derive(Debug)]
@@ -41,7 +42,38 @@ impl Shared {
 
     /// Raises the clock to a stamp that came from elsewhere (R11).
     pub(crate) fn observe(&self, hlc: Hlc) {
-        self.hlc.fetch_max(hlc.as_u64(), Ordering::AcqRel);
+        if !fault::is_off("R11 the clock is raised by arrival") {
+            self.hlc.fetch_max(hlc.as_u64(), Ordering::AcqRel);
+        }
+    }
+
+    /// Appends records that a crash leaves all or none of, and returns the LSN of the last.
+    pub(crate) fn append(&self, records: &[&[u8]]) -> Result<Lsn, EnqueueError> {
+        match self.log.enqueue_batch(records) {
+            Err(EnqueueError::Poisoned(_)) if fault::is_off("R17 a failed log stops the node") => {
+                Ok(self.log.durable())
+            }
+            appended => appended,
+        }
+    }
+
+    /// Whether the log takes more before the disk catches up (invariant 8).
+    pub(crate) fn has_room(&self) -> bool {
+        self.log.has_room() || fault::is_off("8 a full log takes no more")
+    }
+
+    /// The end of what is told to others as durable.
+    pub(crate) fn durable(&self) -> Lsn {
+        if self.ignores_failure() { self.log.last() } else { self.log.durable() }
+    }
+
+    /// Whether what was changed is told to others before a sync of the log: never, but in a build with faults.
+    pub(crate) fn tells_early(&self) -> bool {
+        fault::is_off("R1 deltas wait for the log") || self.ignores_failure()
+    }
+
+    fn ignores_failure(&self) -> bool {
+        fault::is_off("R17 a failed log stops the node") && self.log.poisoned().is_some()
     }
 
     pub(crate) fn hlc(&self) -> Hlc {

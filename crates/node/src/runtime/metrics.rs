@@ -125,14 +125,15 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use crate::core::tests::cluster::Cluster;
+    use crate::core::solo::Solo;
+    use crate::runtime::clock;
 
     use super::*;
 
     #[test]
     fn names_follow_the_conventions_and_every_metric_has_help() {
-        let cluster = Cluster::of(1);
-        let text = encode(cluster.nodes["n1"].core(), cluster.now()).unwrap();
+        let solo = Solo::founder(clock::now().instant);
+        let text = encode(&solo.core, solo.now).unwrap();
         assert!(text.ends_with("# EOF\n"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split([' ', '{']).next().unwrap();

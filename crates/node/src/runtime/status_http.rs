@@ -89,14 +89,14 @@ async fn page(State(core): State<CoreCell>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::core::tests::cluster::Cluster;
+    use crate::core::solo::Solo;
+    use crate::runtime::clock;
 
     use super::*;
 
     #[test]
     fn a_node_is_ready_while_it_serves_and_its_disk_has_room() {
-        let cluster = Cluster::of(1);
-        let core = cluster.nodes["n1"].core();
+        let Solo { core, .. } = &Solo::founder(clock::now().instant);
         assert!(readiness(None).is_err());
         assert_eq!(readiness(Some(core)), Ok(()));
         core.handle_disk_full(true);

@@ -8,6 +8,7 @@ use trellis_crdt::{ReplicaId, VersionVector};
 
 use super::{Link, Replicator};
 use crate::clock::NodeClock;
+use crate::fault;
 use crate::message::{Refusal, SlotEnd, SlotPart, SyncChunk, SyncOpen, SyncReply, SyncRequest};
 use crate::output::{After, LinkId, Message, Output};
 use crate::roster::Roster;
@@ -59,6 +60,7 @@ impl Replicator {
             (Phase::AwaitOpen, SyncRequest::Open(open)) => self.handle_open(link, &peer, &open, now),
             (Phase::AwaitClock(told), SyncRequest::Clock { clock, adopt }) => {
                 let told = std::mem::take(told);
+                self.learn_clock(&peer, link, &clock);
                 if !self.clock.dominates(&clock) {
                     self.reconcile_with(&peer, now);
                 }
@@ -94,6 +96,7 @@ impl Replicator {
         }
         let is_guest = open.hello.as_ref().is_some_and(|hello| hello.is_guest);
         if !is_guest && open.clock_hash == self.clock.hash() && open.roster_hash == self.roster.hash() {
+            self.handle_equal_clock(peer, open.replica);
             self.send(link, Message::SyncReply(SyncReply::InSync), After::Nothing);
             self.close(link, now);
             return;
@@ -122,6 +125,17 @@ impl Replicator {
             donation.phase = Phase::Sending(Box::new(sending));
         }
         self.fill_chunk(link);
+    }
+
+    /// What a puller has durably it need not acknowledge once more.
+    fn learn_clock(&mut self, peer: &str, link: LinkId, clock: &NodeClock) {
+        let Some(Link::SyncIn(Donation { puller, .. })) = self.links.get(&link) else { return };
+        let puller = *puller;
+        let Some(known) = self.peers.get_mut(peer).filter(|known| !known.is_guest) else { return };
+        if known.identity.as_ref().map(|identity| identity.replica) == puller {
+            known.merge_clock(&clock.without_beyond(self.local.replica, &self.clock));
+            self.settle_all_concerns();
+        }
     }
 
     fn refuse_sync(&mut self, link: LinkId, peer: &str, refusal: Refusal, now: Instant) {
@@ -166,8 +180,15 @@ impl Replicator {
         };
         self.counters.entries_sent += entries.len() as u64;
         sending.chunk_bytes += entries.iter().map(|entry| entry.len() + ENTRY_OVERHEAD_BYTES).sum::<usize>();
-        let end = if is_done { sending.current.take() } else { None };
-        let end = end.map(|(_, clock)| {
+        let end = match &sending.current {
+            _ if is_done => sending.current.take(),
+            current if fault::is_off("R3 the clock comes last") => current.clone(),
+            _ => None,
+        };
+        let end = end.map(|(_, mut clock)| {
+            if fault::is_off("R3 the clock is of the start of the scan") {
+                clock.clone_from(self.clock.slot(slot));
+            }
             sending.chunk_bytes += clock.len() * CLOCK_ENTRY_BYTES;
             SlotEnd { clock, hlc }
         });

@@ -7,6 +7,7 @@ use rand::Rng;
 use trellis_crdt::ReplicaId;
 
 use super::{Link, MergedPart, Replicator};
+use crate::fault;
 use crate::message::{Hello, SlotPart, SyncChunk, SyncOpen, SyncReply, SyncRequest};
 use crate::output::{After, Event, LinkId, LinkKind, Message, Output};
 use crate::roster::{MemberRecord, Roster};
@@ -185,6 +186,7 @@ impl Replicator {
     pub fn handle_part_merged(&mut self, link: LinkId, part: MergedPart, now: Instant) {
         let Some(Link::SyncOut(pull)) = self.links.get_mut(&link) else { return };
         match part {
+            MergedPart::Refused if fault::is_off("R3 a refused part ends the transfer") => {}
             MergedPart::Refused => self.close(link, now),
             MergedPart::Entries { entries } => pull.entries += entries,
             MergedPart::Adopted { slot, entries } => {
@@ -192,6 +194,9 @@ impl Replicator {
                 pull.slots += 1;
                 if let Some(guest) = &mut self.bootstrap {
                     guest.remaining.remove(&slot);
+                    if fault::is_off("R12 a guest waits for every slot") {
+                        self.join();
+                    }
                 }
             }
         }
@@ -207,11 +212,16 @@ impl Replicator {
         }
         self.close(link, now);
         if self.bootstrap.as_ref().is_some_and(|guest| guest.remaining.is_empty()) {
-            self.bootstrap = None;
-            self.pulls.wishes.clear();
-            self.outputs.push_back(Output::Joined);
+            self.join();
         }
         self.start_pull(now);
+    }
+
+    /// Ends being a guest.
+    fn join(&mut self) {
+        self.bootstrap = None;
+        self.pulls.wishes.clear();
+        self.outputs.push_back(Output::Joined);
     }
 
     /// Drops a transfer and, unless it was complete, wishes for another from the same peer a little later.
@@ -221,6 +231,7 @@ impl Replicator {
             self.counters.pulls_failed += 1;
             self.want_pull(&pull.peer, now + self.config.retry_max);
             self.event(Event::PullFailed { peer: pull.peer });
+            self.start_pull(now);
         }
     }
 

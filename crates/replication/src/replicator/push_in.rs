@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use trellis_crdt::ReplicaId;
+use trellis_crdt::{Dot, Hlc, ReplicaId};
 
 use super::{Link, MergedDelta, Replicator};
-use crate::message::{Hello, PushReply, PushRequest, PushedDelta, Refusal};
+use crate::fault;
+use crate::message::{Hello, PushReply, PushRequest, PushedDelta, Refusal, SlotEnd};
 use crate::output::{After, LinkId, Message, Output};
 
 /// One stream of a peer's deltas to this node.
@@ -25,6 +26,10 @@ impl PushIn {
     pub(super) fn new(peer: &str) -> Self {
         Self { peer: peer.to_owned(), origin: None, changed: BTreeSet::new(), wanted: BTreeMap::new() }
     }
+
+    pub(super) fn wanted_len(&self) -> usize {
+        self.wanted.len()
+    }
 }
 
 impl Replicator {
@@ -42,6 +47,9 @@ impl Replicator {
                 self.refuse_push(link, &peer, Refusal::Violation("seqs count from 1".to_owned()), now);
             }
             (Some(origin), PushRequest::Deltas(deltas)) => self.handle_deltas(link, origin, deltas),
+            (Some(origin), PushRequest::Gone { slot }) if fault::is_off("R5 exactly the range") => {
+                self.take_as_empty(link, origin, slot);
+            }
             (Some(_), PushRequest::Gone { .. }) => self.reconcile_with(&peer, now),
             (None, _) => {
                 let violation = Refusal::Violation("a push stream begins with a hello".to_owned());
@@ -89,6 +97,15 @@ impl Replicator {
         self.outputs.push_back(Output::Merge { link, origin, deltas });
     }
 
+    /// Passes over the range that was asked for, as if its origin had said that nothing is in it: the fault of R5.
+    fn take_as_empty(&mut self, link: LinkId, origin: ReplicaId, slot: u8) {
+        let Some(Link::PushIn(stream)) = self.links.get_mut(&link) else { return };
+        if let Some((last, _)) = stream.wanted.remove(&slot) {
+            let end = Some(SlotEnd { clock: Dot::new(origin, last).into(), hlc: Hlc::ZERO });
+            self.outputs.push_back(Output::MergePart { link, slot, entries: Vec::new(), end });
+        }
+    }
+
     /// Takes what became of the deltas of an [`Output::Merge`]: asks for what is missing before them, and marks
     /// for acknowledgement what was there already.
     pub fn handle_merged(&mut self, link: LinkId, merged: &[MergedDelta], now: Instant) {
@@ -119,6 +136,10 @@ impl Replicator {
                     after: After::Nothing,
                 });
             }
+        }
+        if fault::is_off("5 acknowledgements are of the durable clock") {
+            let prefixes = merged.iter().map(|delta| (delta.slot, delta.prefix)).collect();
+            self.send(link, Message::PushReply(PushReply::Acked(prefixes)), After::Nothing);
         }
         self.send_acknowledgements(link);
     }

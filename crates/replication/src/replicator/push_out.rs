@@ -60,6 +60,10 @@ impl PushOut {
         self.phase == Phase::Open && self.unacknowledged == ring.end()
     }
 
+    pub(super) fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }

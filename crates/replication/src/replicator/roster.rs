@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use trellis_crdt::ReplicaId;
+
 use super::{Link, Replicator};
 use crate::admission::admit;
 use crate::identity::NodeId;
@@ -35,8 +37,8 @@ impl Replicator {
             self.event(Event::Superseded { name: peer.to_owned(), old, new });
         }
         let known = self.peers.entry(peer.to_owned()).or_insert_with(|| crate::peer::Peer::new(now));
-        let is_new =
-            known.identity.as_ref().is_none_or(|identity| identity.replica != hello.identity.replica);
+        let before = known.identity.as_ref().map(|identity| identity.replica);
+        let is_new = before != Some(hello.identity.replica);
         // A peer that claims more of this replica than it wrote would never be sent what comes next.
         known.meet(
             &hello.identity,
@@ -45,6 +47,7 @@ impl Replicator {
         );
         if is_new {
             self.event(Event::Met { peer: peer.to_owned(), node: hello.identity.node });
+            self.on_process_gone(before, now);
         }
         if !hello.is_guest && !self.is_guest() && !self.clock.dominates(&hello.clock) {
             self.reconcile_with(peer, now);
@@ -53,6 +56,21 @@ impl Replicator {
             self.settle_concerns(slot);
         }
         Ok(())
+    }
+
+    /// A newer process answers: nobody is at the other end of the streams to the one before it, however long their
+    /// transport takes to notice.
+    fn on_process_gone(&mut self, replica: Option<ReplicaId>, now: Instant) {
+        let Some(replica) = replica else { return };
+        let gone: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.replica() == Some(replica))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in gone {
+            self.close(link, now);
+        }
     }
 
     /// Logs what is news, passes it on, and lets go of who is out.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{InFlight, Purpose, Swim};
+use crate::fault;
 use crate::input::RequestId;
 use crate::member::{MemberId, State};
 use crate::message::Body;
@@ -87,7 +88,7 @@ impl<I: MemberId> Swim<I> {
         self.counters.probes_failed += 1;
         let accused = self.members.member(target).filter(|member| member.stamp() == probe.stamp).cloned();
         if let Some(mut member) = accused.filter(|member| member.state == State::Alive) {
-            member.state = State::Suspect;
+            member.state = if fault::is_off("suspicion comes first") { State::Dead } else { State::Suspect };
             self.counters.suspicions += 1;
             self.replace(member, None, now);
             self.spread(target.clone(), now);

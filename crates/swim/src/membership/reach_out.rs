@@ -7,6 +7,7 @@ use rand::Rng;
 
 use super::update::Via;
 use super::{InFlight, Purpose, Swim};
+use crate::fault;
 use crate::member::{MemberId, State};
 use crate::message::{Body, Header, Update};
 use crate::output::TransmitKind;
@@ -123,13 +124,17 @@ impl<I: MemberId> Swim<I> {
     fn seeds_to_contact(&mut self, count: usize) -> Vec<String> {
         let members = &self.members;
         self.seeds.next_in_turn(count, |addr, id| {
-            addr != members.local().addr && !id.is_some_and(|id| members.is_up(id))
+            let is_settled = |id| members.is_up(id) || fault::is_off("the dead are contacted");
+            addr != members.local().addr && !id.is_some_and(is_settled)
         })
     }
 
     /// A dead member at random, with probability dead / up: so the cluster as a whole makes one attempt per dead
     /// member and interval, whatever its size.
     fn dead_to_contact(&mut self) -> Option<(I, String)> {
+        if fault::is_off("the dead are contacted") {
+            return None;
+        }
         let dead: Vec<_> = self.members.iter().filter(|member| member.state == State::Dead).collect();
         let up_count = self.members.peers_up_count() + 1;
         let draw = self.rng.random_range(0..up_count.max(dead.len()).max(1));

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Swim;
 use super::update::Via;
+use crate::fault;
 use crate::member::{EPOCH_MAX, INCARNATION_MAX, Member, MemberId, State};
 use crate::message::{Body, Update};
 use crate::output::Event;
@@ -19,7 +20,7 @@ impl<I: MemberId> Swim<I> {
         let is_answered = if heard.epoch > local.epoch || (heard.stamp() == local.stamp() && !is_minted_here)
         {
             self.on_other_process(heard, via, now)
-        } else if heard > *local {
+        } else if heard > *local && !fault::is_off("suspects refute") {
             self.counters.refutations += 1;
             self.raise_incarnation(heard.incarnation, now);
             true

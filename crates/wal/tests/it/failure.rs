@@ -205,3 +205,21 @@ const CHANGES: [Operation; 7] = [
     Operation::SyncDirectory,
     Operation::Truncate,
 ];
+
+/// Found by simulation: a seal whose sync failed is readable until the power goes.
+#[test]
+fn a_seal_that_was_never_durable_hides_nothing_after_a_power_cut() {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    node.write_to(10);
+    node.syncer.attest().unwrap();
+    disk.inject(Fault { operation: Operation::Sync, after: 0, kind: ErrorKind::Other });
+    node.syncer.seal().unwrap_err();
+    drop(node.log);
+    // The process starts again, the machine does not: the seal is still read.
+    let mut node = Node::open(&disk).unwrap();
+    assert_eq!(node.held, records_to(10));
+    node.write_to(12);
+    let cut = disk.crash(0, |_| false);
+    assert_eq!(Node::open(&cut).unwrap().held, records_to(12));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use trellis_replication::{Gossip, NodeClock, Refusal, SlotDigest};
+use trellis_replication::{Gossip, Refusal, SlotDigest, slot_clock_hash};
 
 use super::{Callee, Control, Host, Purpose};
 use crate::core::effect::{Notice, Phase, Request};
@@ -75,14 +75,18 @@ impl Control {
         if self.replicator.is_guest() || host.shared.phase() > Phase::Draining {
             return Vec::new();
         }
-        let durable = host.shared.log.durable();
+        let durable = host.shared.durable();
         (0..DIGESTS)
             .map(|step| self.gossip.next_slot.wrapping_add(step))
             .filter_map(|slot| {
                 let shard = host.shard(slot);
                 let (digest, clock) = shard.settled_digest(slot, durable)?;
-                let clock_hash = NodeClock::from_iter([(slot, clock.clone())]).slot_hash(slot);
-                Some(SlotDigest { slot, clock_hash, digest })
+                // Two slots with empty clocks are both empty.
+                (!clock.is_empty()).then(|| SlotDigest {
+                    slot,
+                    clock_hash: slot_clock_hash(slot, clock),
+                    digest,
+                })
             })
             .collect()
     }
@@ -124,6 +128,9 @@ impl Control {
             self.replicator.learn_from(roster, host.now.instant)?;
         }
         let hashes = (gossip.clock_hash, self.replicator.clock().hash());
+        if hashes.0 == hashes.1 {
+            self.replicator.handle_equal_clock(from, gossip.replica);
+        }
         let is_stuck = hashes.0 != hashes.1 && self.gossip.last_hashes.get(from) == Some(&hashes);
         self.gossip.last_hashes.insert(from.to_owned(), hashes);
         let diverged = self.diverged_slot(host, &gossip.digests);
@@ -144,12 +151,11 @@ impl Control {
 
     /// Invariant 7: two settled slots with equal clocks have equal digests.
     fn diverged_slot(&self, host: &Host<'_>, digests: &[SlotDigest]) -> Option<u8> {
-        let durable = host.shared.log.durable();
+        let durable = host.shared.durable();
         let differs = |theirs: &&SlotDigest| {
             let shard = host.shard(theirs.slot);
             shard.settled_digest(theirs.slot, durable).is_some_and(|(digest, clock)| {
-                let clock_hash = NodeClock::from_iter([(theirs.slot, clock.clone())]).slot_hash(theirs.slot);
-                clock_hash == theirs.clock_hash && digest != theirs.digest
+                digest != theirs.digest && slot_clock_hash(theirs.slot, clock) == theirs.clock_hash
             })
         };
         digests.iter().find(differs).map(|digest| digest.slot)

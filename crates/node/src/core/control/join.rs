@@ -43,6 +43,17 @@ impl Control {
         }
     }
 
+    /// A member is refused for a node that holds its name where it was not known when this one joined: asks the refusing
+    /// peer about it, as a newcomer does.
+    pub(super) fn ask_for_own_name(&mut self, host: &Host<'_>, peer: &str) {
+        let local = self.replicator.local();
+        let joining = Some((local.name.clone(), local.node));
+        if let Some(address) = self.address_of(peer).filter(|_| !self.replicator.is_guest()) {
+            let ping = Ping { joining, wall_millis: host.now.wall_millis, ..Ping::default() };
+            self.ask(host, Purpose::Inquiry { seed: address.clone() }, address, ping);
+        }
+    }
+
     fn ask(&mut self, host: &Host<'_>, purpose: Purpose, address: String, ping: Ping) {
         let deadline = host.now.instant + INQUIRY_INTERVAL;
         self.call(host, purpose, Callee { name: None, address }, Request::Ping(ping), deadline);
@@ -122,7 +133,7 @@ impl Control {
 
     fn supersede(&mut self, host: &Host<'_>, donor: &str, node: NodeId) {
         self.notice(Notice::Supersedes { node });
-        self.replicator.set_supersedes(Some(node));
+        self.replicator.supersede(node, host.now.instant);
         self.on_donor(host, donor);
     }
 

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use trellis_crdt::{Delta, Dot, Entry, ReplicaId, VersionVector};
 use trellis_replication::{
-    After, Event, LinkEvent, LinkId, LinkKind, MergedDelta, MergedPart, Output, PushedDelta, SlotEnd,
+    After, Event, LinkEvent, LinkId, LinkKind, MergedDelta, MergedPart, Output, PushedDelta, Refusal, SlotEnd,
 };
 use trellis_storage::{MergeError, ReceivedDelta, ReceivedEntry, ScanCursor};
 use trellis_wal::Lsn;
 
 use super::{Control, Host};
 use crate::core::effect::{Effect, Notice, Phase};
+use crate::core::fault;
 use crate::core::record::Record;
 use crate::core::shard::{MergeFailure, Pending};
 
@@ -28,7 +29,7 @@ impl Control {
 
     /// Tells replication what has become durable, and lets go what waited for it.
     pub(crate) fn handle_durable(&mut self, host: &Host<'_>) {
-        let durable = host.shared.log.durable();
+        let durable = if host.shared.tells_early() { host.shared.log.last() } else { host.shared.durable() };
         for shard in host.shards {
             for pending in shard.lock().take_durable(durable) {
                 match pending {
@@ -53,11 +54,11 @@ impl Control {
         }
         self.report_facts(host);
         self.replicator.flush(host.now.instant);
-        self.release(durable);
+        self.release(host.shared.durable());
     }
 
     fn report_facts(&mut self, host: &Host<'_>) {
-        self.replicator.handle_facts(host.shared.hlc(), host.shared.log.durable().as_u64());
+        self.replicator.handle_facts(host.shared.hlc(), host.shared.durable().as_u64());
     }
 
     /// Performs what replication asks for until it asks for nothing more.
@@ -77,6 +78,7 @@ impl Control {
             Output::Send { link, message, after } => {
                 let after = match after {
                     After::Nothing => Lsn::ZERO,
+                    After::Everything if fault::is_off("R1 messages wait for the log") => Lsn::ZERO,
                     After::Everything => host.shared.log.last(),
                 };
                 self.hold(host, link, after, Effect::Send { link, message });
@@ -113,6 +115,13 @@ impl Control {
         if event == Event::SelfRemoved {
             self.set_phase(host, Phase::Removed);
         }
+        if let Event::RefusedBy { peer, refusal: Refusal::NameTaken { name, holder } } = &event {
+            let local = self.replicator.local();
+            if *name == local.name && *holder != local.node && *peer != local.name {
+                let peer = peer.clone();
+                self.ask_for_own_name(host, &peer);
+            }
+        }
         self.notice(Notice::Replication(event));
     }
 
@@ -120,7 +129,7 @@ impl Control {
         let mut merged = Vec::with_capacity(deltas.len());
         for delta in deltas {
             // Its origin offers again what is not acknowledged; by then the disk may have caught up.
-            if !host.shared.log.has_room() {
+            if !host.shared.has_room() {
                 break;
             }
             match self.merge_one(host, origin, delta) {
@@ -212,7 +221,7 @@ impl Control {
     }
 
     pub(super) fn log(&mut self, host: &Host<'_>, record: &Record<'_>) {
-        if host.shared.log.enqueue(&record.encode()).is_err() {
+        if host.shared.append(&[&record.encode()]).is_err() {
             self.fail(host);
         }
     }
@@ -221,7 +230,7 @@ impl Control {
     fn hold(&mut self, host: &Host<'_>, link: LinkId, after: Lsn, effect: Effect) {
         match self.held.get_mut(&link) {
             Some(queue) => queue.push_back((after, effect)),
-            None if after <= host.shared.log.durable() => self.effects.push_back(effect),
+            None if after <= host.shared.durable() => self.effects.push_back(effect),
             None => {
                 self.held.entry(link).or_default().push_back((after, effect));
             }
@@ -241,5 +250,67 @@ impl Control {
     pub(super) fn address_of(&self, peer: &str) -> Option<String> {
         let member = self.swim.member(&peer.to_owned()).map(|member| member.addr.clone());
         member.filter(|address| !address.is_empty()).or_else(|| self.addresses.get(peer).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use trellis_crdt::Kind;
+    use trellis_replication::{Hello, Identity, NodeClock, NodeId, PushRequest, Roster};
+    use trellis_storage::{Config as StorageConfig, Keyspace, Operation, slot_of};
+
+    use super::*;
+    use crate::core::solo::{CLUSTER, Solo};
+
+    #[test]
+    fn a_delta_that_names_an_operation_this_node_never_made_is_refused_and_writes_go_on() {
+        let solo = Solo::founder(Instant::now());
+        let own = solo.core.look_at_peers(|replicator, _| replicator.local().replica);
+        let liar = Identity {
+            name: "n2".to_owned(),
+            node: NodeId::from_u64(2),
+            replica: ReplicaId::from_u64(2),
+            epoch: 1,
+            boot_nonce: 2,
+        };
+        let forged = reset_of_an_increment_by(own, liar.replica);
+        let link = solo.core.accept("n2", LinkKind::PushIn, solo.now);
+        for request in [PushRequest::Hello(hello(liar)), PushRequest::Deltas(vec![forged])] {
+            solo.core.handle_link(link, LinkEvent::PushRequest(request), solo.now);
+        }
+        let is_refusal = |effect| matches!(effect, Effect::Notice(Notice::Unmergeable { .. }));
+        assert!(std::iter::from_fn(|| solo.core.poll_effect()).any(is_refusal));
+        solo.increment("hits", 2);
+        assert_eq!(solo.value("hits"), 2);
+        let slot = slot_of("hits");
+        assert!(solo.core.look_at_slot(slot, |keyspace| keyspace.is_settled(slot)));
+    }
+
+    /// A delta of `liar` whose list has an operation of `author` in it.
+    fn reset_of_an_increment_by(author: ReplicaId, liar: ReplicaId) -> PushedDelta {
+        let mut forged = Keyspace::new([0; 16], StorageConfig::default());
+        let increment = Operation::Increment { key: "hits", kind: Kind::PnCounter, amount: 1 };
+        forged.apply(&increment, author, || unreachable!("no stamp is asked for")).unwrap();
+        let delete = Operation::Delete { key: "hits", kind: None };
+        let mut applied = forged.apply(&delete, liar, || unreachable!("no stamp is asked for")).unwrap();
+        let change = applied.changes.remove(0);
+        PushedDelta { slot: applied.slot, seq: change.seq, payload: change.delta.into() }
+    }
+
+    fn hello(identity: Identity) -> Box<Hello> {
+        Box::new(Hello {
+            cluster: CLUSTER.to_owned(),
+            protocol_min: 1,
+            protocol_max: 1,
+            identity,
+            is_guest: false,
+            supersedes: None,
+            durable_lsn: 1,
+            roster: Roster::default(),
+            clock: NodeClock::new(),
+            hlc: trellis_crdt::Hlc::ZERO,
+        })
     }
 }

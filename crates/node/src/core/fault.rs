@@ -1,0 +1,50 @@
+//! Rules that a build with `cfg(trellis_fault)` can switch off, to show that the simulator notices; no other build can.
+
+#[cfg(trellis_fault)]
+use trellis_crdt::fault::Switch;
+
+/// Tells whether this rule is switched off.
+#[cfg(not(trellis_fault))]
+#[inline(always)]
+pub(crate) const fn is_off(_rule: &'static str) -> bool {
+    false
+}
+
+#[cfg(trellis_fault)]
+pub(crate) fn is_off(rule: &'static str) -> bool {
+    SWITCH.is_off(rule)
+}
+
+/// The rules of this crate.
+#[cfg(trellis_fault)]
+pub const RULES: &[&str] = &[
+    // A peer has a chunk or a hello whose content its sender loses with the power.
+    "R1 messages wait for the log",
+    // A peer has, and acknowledges, an operation that its origin does not know after a crash.
+    "R1 deltas wait for the log",
+    // After a start with the wall clock behind, a write loses to what the log holds.
+    "R11 the clock is raised by replay",
+    // With the wall clock behind, a write loses to what came from other nodes.
+    "R11 the clock is raised by arrival",
+    // A slot's clock is behind after a restart: less is acknowledged than before.
+    "R16 replay keeps adoptions",
+    // A guest that restarts is a member, without most of what the cluster holds.
+    "R12 a guest stays one over a restart",
+    // Writes are acknowledged, and shown, that no disk holds.
+    "R17 a failed log stops the node",
+    // A slot that is ahead of its clock raises false alarms.
+    "R13 settled slots only",
+    // A read shows what a crash takes back.
+    "4 reads wait for the log",
+    // While the disk is slow, memory fills with records.
+    "8 a full log takes no more",
+];
+
+/// Switches off this rule, and every other one of this crate on; returns false for a name that is not of this crate.
+#[cfg(trellis_fault)]
+pub fn switch_off(rule: Option<&str>) -> bool {
+    SWITCH.switch_off(rule)
+}
+
+#[cfg(trellis_fault)]
+static SWITCH: Switch = Switch::new(RULES);

@@ -1,0 +1,87 @@
+//! A core without peers on a disk in memory, for tests of what one node does alone.
+
+use std::time::{Duration, Instant};
+
+use trellis_crdt::{Kind, ReplicaId};
+use trellis_replication::{Config as ReplicationConfig, FoundingId, Identity, NodeId, Owner};
+use trellis_storage::{Config as StorageConfig, Operation, ReadValue};
+use trellis_swim::Config as SwimConfig;
+use trellis_wal::{Config as WalConfig, MemoryDisk, OpenSeed, Syncer};
+
+use super::{Core, Now, Recovery, Settings, Written};
+
+/// A node whose log is synced when the test says so, at one moment of time.
+pub(crate) struct Solo {
+    pub(crate) core: Core,
+    pub(crate) syncer: Syncer<MemoryDisk>,
+    pub(crate) now: Now,
+}
+
+impl Solo {
+    /// Makes a member: it has founded a cluster of its own.
+    pub(crate) fn founder(moment: Instant) -> Self {
+        Self::start(moment, Some(FoundingId::from_u64(1)))
+    }
+
+    /// Makes a guest that has found nobody.
+    pub(crate) fn guest(moment: Instant) -> Self {
+        Self::start(moment, None)
+    }
+
+    fn start(moment: Instant, founding: Option<FoundingId>) -> Self {
+        let now = Now { instant: moment, wall_millis: 1_700_000_000_000 };
+        let seed = OpenSeed { log_uuid: [1; 16], salt: 1 };
+        let opened = trellis_wal::open(MemoryDisk::new(), WAL, seed).expect("an empty disk opens");
+        let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
+        let (node, replica) = (NodeId::from_u64(1), ReplicaId::from_u64(1));
+        let owner = Owner { node, epoch: now.wall_millis };
+        for record in recovery.start("n1", replica, owner, founding) {
+            opened.log.enqueue(&record.encode()).expect("an empty log has room");
+        }
+        let mut syncer = opened.syncer;
+        syncer.sync_once().expect("a disk in memory syncs");
+        let settings = Settings {
+            cluster: CLUSTER.to_owned(),
+            local: Identity { name: "n1".to_owned(), node, replica, epoch: owner.epoch, boot_nonce: 1 },
+            peer_address: "n1".to_owned(),
+            client_address: "n1-client".to_owned(),
+            seeds: Vec::new(),
+            replication: ReplicationConfig::default(),
+            swim: SwimConfig::default(),
+            gossip_interval: Duration::from_secs(2),
+            gossip_fanout: 3,
+            clock_skew_max: Duration::from_millis(500),
+            seed: 1,
+        };
+        let core = Core::new(settings, recovery.finish(), opened.log, now).expect("defaults are valid");
+        Self { core, syncer, now }
+    }
+
+    /// Makes everything durable that was logged.
+    pub(crate) fn sync(&mut self) {
+        self.syncer.sync_once().expect("a disk in memory syncs");
+        self.core.handle_durable(self.now);
+    }
+
+    pub(crate) fn increment(&self, key: &str, amount: i64) -> Written {
+        let increment = Operation::Increment { key, kind: Kind::PnCounter, amount };
+        self.core.write(&increment, self.now).expect("a member takes writes")
+    }
+
+    /// What a counter shows, 0 when it is not there.
+    pub(crate) fn value(&self, key: &str) -> i64 {
+        match self.core.read(key, None).expect("a member answers reads").0.value {
+            Some(ReadValue::Counter(total)) => total.value,
+            _ => 0,
+        }
+    }
+}
+
+pub(crate) const CLUSTER: &str = "garden";
+
+const WAL: WalConfig = WalConfig {
+    segment_bytes: 256 << 10,
+    record_bytes_max: 32 << 10,
+    pending_bytes_max: 64 << 10,
+    batch_bytes_max: 64 << 10,
+};

@@ -1,0 +1,40 @@
+//! Rules that a build with `cfg(trellis_fault)` can switch off, to show that the simulator notices; no other build can.
+
+#[cfg(trellis_fault)]
+use trellis_crdt::fault::Switch;
+
+/// Tells whether this rule is switched off.
+#[cfg(not(trellis_fault))]
+#[inline(always)]
+pub(crate) const fn is_off(_rule: &'static str) -> bool {
+    false
+}
+
+#[cfg(trellis_fault)]
+pub(crate) fn is_off(rule: &'static str) -> bool {
+    SWITCH.is_off(rule)
+}
+
+/// The rules of this crate.
+#[cfg(trellis_fault)]
+pub const RULES: &[&str] = &[
+    // After a delta that was lost the clock says that it is here, and nobody sends it again.
+    "R2 the clock stops at a hole",
+    // What the early set has no room for is in memory, though not in the log.
+    "R2 what does not fit is not merged",
+    // Who adopts a clock from here misses what came here under the other origins of a list.
+    "R4 an entry is indexed under all its origins",
+    // An increment by 0 takes a dot and leaves a record.
+    "R18 nothing comes of nothing",
+    // What an atom held before stays in the digest, which then tells how it came here.
+    "7 digests count every piece once",
+];
+
+/// Switches off this rule, and every other one of this crate on; returns false for a name that is not of this crate.
+#[cfg(trellis_fault)]
+pub fn switch_off(rule: Option<&str>) -> bool {
+    SWITCH.switch_off(rule)
+}
+
+#[cfg(trellis_fault)]
+static SWITCH: Switch = Switch::new(RULES);
