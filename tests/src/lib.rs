@@ -1,26 +1,33 @@
-//! Clusters of real processes: the harness of the tests that run the shipped binary.
+//! How TrellisDB is tested as a whole: whole nodes in a deterministic simulation, and clusters of real processes.
 //!
-//! It builds `trellis`, makes certificates with it, writes configurations, starts, kills, stops and wipes nodes, and
-//! runs commands against them. It waits for events with a deadline, never for a fixed time. It does *not* look into a
-//! node: everything it knows comes from standard output, the log on standard error, the status port and the exit code.
+//! [`sim`] runs the code that ships over a simulated network and simulated disks, in virtual time, from one seed; the
+//! invariants are checked after every step, and [`model`] says what a client may see. [`Cluster`] builds the binary
+//! `trellis` and runs it: certificates, configurations, `kill -9`. It waits for events with a deadline, never for a
+//! fixed time, and does *not* look into a node: what it knows comes from standard output, the log on standard error, the
+//! status port and the exit code. Without the feature `process` only the simulator is built.
 //!
-//! Two types to know: [`Cluster`] owns the directory, the certificates and the nodes, and stops all in
-//! [`finish`](Cluster::finish); [`Outcome`] is what a command printed and how it ended.
+//! Two types to know: [`sim::World`] is a simulated cluster while a history happens; [`Cluster`] owns real nodes with
+//! their directories and stops them in [`finish`](Cluster::finish).
 //!
-//! ```no_run
-//! # fn main() -> anyhow::Result<()> {
-//! use trellis_tests::Cluster;
+//! ```
+//! use trellis_tests::sim::{Plan, Profile, run_history};
 //!
-//! let cluster = Cluster::start(3)?;
-//! assert_eq!(cluster.trellis(&["incr", "counter1", "5"])?.answer()?, "5");
-//! cluster.finish()
-//! # }
+//! let history = run_history(Plan::of(7, Profile::Churn, None), 0);
+//! assert_eq!(history.violation, None);
+//! assert_eq!(history.hash, run_history(Plan::of(7, Profile::Churn, None), 0).hash);
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod invariants;
+pub mod model;
+pub mod sim;
+
+#[cfg(feature = "process")]
 mod process;
 
+pub use self::invariants::{Held, Violation};
+#[cfg(feature = "process")]
 pub use self::process::{
     Cluster, Member, Node, Outcome, Ports, Readiness, Status, await_until, free_port, target_directory,
     trellis_binary, workspace_root,

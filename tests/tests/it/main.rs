@@ -9,6 +9,7 @@ mod lost_disk;
 mod members;
 mod readme;
 mod requests;
+mod shipped;
 mod start;
 mod stopping;
 mod strangers;

@@ -1,0 +1,40 @@
+//! 2: merging is the only way that state changes, so a replay of the log gives what is in memory (R16).
+
+use std::collections::BTreeSet;
+
+use super::{Held, Violation};
+use crate::sim::host::Host;
+
+/// Compares the slots that changed, when everything that was logged is durable.
+pub(super) fn check(host: u8, target: &Host, changed: &mut BTreeSet<u8>) -> Held {
+    let Some(process) = &target.process else { return Ok(()) };
+    if changed.is_empty() || process.core.log().last() > target.directory.durable.upto {
+        return Ok(());
+    }
+    for slot in std::mem::take(changed) {
+        let replayed = target.directory.durable.recovery.look_at_slot(slot);
+        let difference = process.core.look_at_slot(slot, |held| {
+            let differs = |what: &str, held: String, replayed: String| {
+                (held != replayed).then(|| format!("{what} {held}, replayed {replayed}"))
+            };
+            if held.clock(slot) != replayed.clock(slot) {
+                let (held, replayed) = (held.clock(slot), replayed.clock(slot));
+                return differs("clock", format!("{held:?}"), format!("{replayed:?}"));
+            }
+            if held.ceiling(slot) != replayed.ceiling(slot) {
+                let (held, replayed) = (held.ceiling(slot), replayed.ceiling(slot));
+                return differs("ceiling", format!("{held:?}"), format!("{replayed:?}"));
+            }
+            if held.digest(slot) != replayed.digest(slot) {
+                return Some("another digest".to_owned());
+            }
+            let (held, replayed) = (held.early_len(slot), replayed.early_len(slot));
+            (held != replayed).then(|| format!("{held} early dots, replayed {replayed}"))
+        });
+        if let Some(difference) = difference {
+            let detail = format!("slot {slot} of n{} in memory and by replay: {difference}", host + 1);
+            return Err(Violation { invariant: "merging_is_the_only_change", hosts: vec![host], detail });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! Processes start, stop, crash, and leave; and what their disks give back is held against what was durable.
+
+use std::collections::BTreeSet;
+
+use trellis_node::core::Phase;
+use trellis_replication::NodeId;
+use trellis_wal::{Lsn, OpenError, RecoveryReport};
+
+use super::{Event, World};
+use crate::invariants::Held;
+use crate::sim::directory::{Durable, Noted};
+use crate::sim::host::{Boot, BootError, Booted, Process, boot};
+use crate::sim::plan::{Crash, Rot};
+
+impl World {
+    /// Starts the process of a host; one that runs is killed first, as by an operator.
+    pub(super) fn start(&mut self, host: u8) -> Held {
+        if self.host(host).is_retired {
+            return Ok(());
+        }
+        let was_removed = self.host(host).phase() == Some(Phase::Removed);
+        let is_useless = |process: &Process| process.has_failed || process.is_stale;
+        let has_failed = self.host(host).process.as_ref().is_some_and(is_useless);
+        if self.host(host).process.is_some() {
+            if !was_removed && !has_failed && !self.keeps_notices {
+                return Ok(());
+            }
+            let how = if self.dice.per_mille(500) { Crash::LosesNothing } else { Crash::LosesAll };
+            self.kill(host, how);
+        }
+        if was_removed {
+            self.wipe(host);
+        }
+        let others = self
+            .hosts
+            .iter()
+            .enumerate()
+            .filter(|(index, other)| *index != usize::from(host) && !other.is_twin);
+        let seeds = others.map(|(_, other)| other.address.clone()).collect();
+        self.host_mut(host).seeds = seeds;
+        self.processes += 1;
+        let boot_with = Boot {
+            number: self.processes,
+            axis: self.axis,
+            at: self.now,
+            limits: &self.plan.limits,
+            founds: host == 0 && self.processes == 1,
+        };
+        let booted = boot(&self.hosts[usize::from(host)], &boot_with, &mut self.dice);
+        match booted {
+            Ok(booted) => self.on_booted(host, booted),
+            Err(error) => self.on_boot_failed(host, error),
+        }
+    }
+
+    fn on_booted(&mut self, host: u8, booted: Booted) -> Held {
+        let Booted { mut process, report, is_fresh, records } = booted;
+        self.coverage.count("starts");
+        self.coverage.add("segments begun", report.segments as u64);
+        if process.was_guest && !is_fresh {
+            self.coverage.count("guests restarted");
+        }
+        self.absorb(host, &report, records)?;
+        let target = &mut self.hosts[usize::from(host)];
+        for record in std::mem::take(&mut process.undurable) {
+            target.directory.durable.take(&record).map_err(|error| self.checks.unreadable(host, &error))?;
+        }
+        target.directory.durable.own_replicas.insert(process.replica);
+        process.lists = target.directory.durable.lists.clone();
+        self.trace.note(self.now, host, "start", [process.replica.as_u64(), process.seen.as_u64()]);
+        self.checks.started(host, &process)?;
+        target.process = Some(process);
+        target.paused_until = target.paused_until.min(self.now);
+        self.checks.is_as_replayed(host, &self.hosts[usize::from(host)])?;
+        self.settle(host)
+    }
+
+    /// Holds what a log gave back against what was durable and what was ever appended, and takes over the rest.
+    fn absorb(&mut self, host: u8, report: &RecoveryReport, records: Vec<(Lsn, Vec<u8>)>) -> Held {
+        if report.torn_bytes > 0 {
+            self.coverage.count("torn tails opened");
+        }
+        if !report.tail_certain {
+            self.coverage.count("tails not certain");
+        }
+        self.coverage.add("records logged again", report.relogged);
+        let target = &mut self.hosts[usize::from(host)];
+        let rotten = target.rotten.take();
+        let found = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
+        let (upto, attested) = (target.directory.durable.upto, std::mem::take(&mut target.attested));
+        if found < upto {
+            // Rot of what nothing attests cannot be told from a torn tail; the log says that it is not certain.
+            if rotten.is_none() || report.tail_certain || found < attested {
+                return Err(self.checks.lost(host, found, upto));
+            }
+            self.checks.lost_disk(&target.directory);
+            // Its next epoch may be one that was used, if its wall clock is behind.
+            self.checks.membership.shared_names.insert(target.name.to_owned());
+            self.lineages += 1;
+            target.directory.lineage = self.lineages;
+            let durable = &mut target.directory.durable;
+            *durable = Durable::new(&self.plan.limits);
+        }
+        let torn = target.batches.iter().find(|(first, last)| (*first..*last).contains(&found));
+        if let (Some((first, last)), true) = (torn, found >= upto) {
+            return Err(self.checks.torn(host, *first, *last, found));
+        }
+        target.batches.clear();
+        let submitted = std::mem::take(&mut target.submitted);
+        let is_unknown = rotten.is_some() || std::mem::take(&mut target.has_unknown_disk);
+        for (lsn, bytes) in records {
+            let durable = &mut self.hosts[usize::from(host)].directory.durable;
+            match durable.held(lsn, &bytes) {
+                Some(true) => {}
+                Some(false) => return Err(self.checks.changed_on_disk(host, lsn)),
+                None => {
+                    self.checks.was_submitted(host, lsn, &bytes, &submitted, is_unknown)?;
+                    let read = Noted::read(lsn, bytes);
+                    let mut noted = read.map_err(|error| self.checks.unreadable(host, &error))?;
+                    self.checks.complete(&mut noted);
+                    durable.take(&noted).map_err(|error| self.checks.unreadable(host, &error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_boot_failed(&mut self, host: u8, error: BootError) -> Held {
+        self.trace.tell(self.now, host, "does not start", || format!("{error:?}"));
+        let again = self.now + 1_000_000;
+        match error {
+            BootError::Replay(detail) => return Err(self.checks.unreadable(host, &detail)),
+            BootError::Open(OpenError::Corrupt { .. }) if self.host(host).rotten.is_some() => {
+                self.coverage.count("starts refused for damage");
+                self.replace_rotten_disk(host);
+            }
+            BootError::Open(OpenError::Corrupt { file, offset, damage, .. }) => {
+                let detail = format!("{file} at {offset}: {damage}");
+                return Err(self.checks.unreadable(host, &detail));
+            }
+            BootError::Open(OpenError::Read { .. }) => self.coverage.count("starts refused for a read error"),
+            BootError::Open(_) => {}
+            BootError::FirstWrite(failed) => {
+                self.absorb(host, &failed.report, failed.records)?;
+                self.hosts[usize::from(host)].submitted = failed.appended;
+            }
+        }
+        self.agenda.enter(again, Event::Start { host });
+        Ok(())
+    }
+
+    /// An operator gives a damaged disk up where another member can stand in, and otherwise finds its copy.
+    fn replace_rotten_disk(&mut self, host: u8) {
+        let can_lose = self.can_lose(host);
+        let Some((disk, _)) = self.host_mut(host).rotten.take() else { return };
+        if can_lose {
+            self.wipe(host);
+        } else {
+            self.host_mut(host).directory.disk = disk;
+        }
+    }
+
+    /// Ends the process of a host as `how` says. What was appended may turn up at the next start, or not.
+    pub(super) fn kill(&mut self, host: u8, how: Crash) {
+        let target = &mut self.hosts[usize::from(host)];
+        let Some(mut process) = target.process.take() else { return };
+        target.submitted = std::mem::take(&mut process.undurable).into();
+        target.batches = std::mem::take(&mut process.batches);
+        target.attested = process.attested;
+        let tears = matches!(how, Crash::TearsSectors | Crash::TearsPages);
+        if tears && !process.has_failed {
+            target.directory.disk.cut_power_after(self.dice.below(12) as usize);
+            // Whether the disk failed is no matter: the process is gone.
+            let _ = process.syncer.sync_once();
+        }
+        let number = process.number;
+        let links = process.links.values().copied().collect();
+        self.count_process(&process.core.status(self.clocks(host)));
+        drop(process);
+        let disk = &self.hosts[usize::from(host)].directory.disk;
+        let left = match how {
+            Crash::LosesNothing => None,
+            Crash::LosesAll => Some(disk.crash(0, |_| false)),
+            Crash::TearsSectors | Crash::TearsPages => {
+                let names = self.dice.below(disk.unsynced_names() as u64 + 1) as usize;
+                if names < disk.unsynced_names() {
+                    self.coverage.count("names lost in a crash");
+                }
+                let kept = self.dice.below(1001);
+                let (dice, bits) = (&mut self.dice, self.processes);
+                let page_key = u64::from(bits);
+                Some(disk.crash(names, |sector| {
+                    if how == Crash::TearsSectors {
+                        return dice.per_mille(kept);
+                    }
+                    // All sectors of a page share its fate.
+                    let page = (sector.index as u64 / 8).wrapping_add(page_key);
+                    page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 1 == 1
+                }))
+            }
+        };
+        if let Some(left) = left {
+            self.host_mut(host).directory.disk = left;
+        }
+        self.note(host, "killed", u64::from(number), how as u64);
+        self.abandon_streams(host, links);
+        self.on_clients_process_gone(host, number);
+        self.checks.stopped(host, number);
+    }
+
+    /// Counts what a process has met, when it ends.
+    pub(super) fn count_process(&mut self, status: &trellis_node::core::Status) {
+        let (replication, swim) = (&status.replication, &status.swim);
+        let storage = &status.usage.counters;
+        for (what, count) in [
+            ("gaps asked for", replication.ranges_wanted),
+            ("gaps filled from the ring", replication.ranges_answered),
+            ("gaps beyond the ring", replication.ranges_gone),
+            ("deltas offered again", replication.deltas_offered_again),
+            ("rounds in sync", replication.pulls_in_sync),
+            ("deltas early", storage.deltas_early),
+            ("deltas dropped for want of room", storage.deltas_dropped),
+            ("deltas twice", storage.deltas_duplicate),
+            ("slots adopted", storage.adoptions),
+            ("entries that changed something", storage.entries_changed),
+            ("members called dead", swim.deaths),
+            ("suspicions refuted", swim.refutations),
+        ] {
+            self.coverage.add(what, count);
+        }
+    }
+
+    /// Gives a host an empty disk in place of its own.
+    pub(super) fn wipe(&mut self, host: u8) {
+        let directory = self.new_directory();
+        self.checks.lost_disk(&self.hosts[usize::from(host)].directory);
+        if self.host(host).has_jumped {
+            // Its next epoch may be one that was used: nothing but the wall clock says otherwise.
+            self.checks.membership.shared_names.insert(self.host(host).name.to_owned());
+        }
+        let target = self.host_mut(host);
+        target.directory = directory;
+        target.submitted = Vec::new();
+        target.batches = Vec::new();
+        target.attested = Lsn::ZERO;
+        target.rotten = None;
+        target.backup = None;
+        self.note(host, "wiped", 0, 0);
+    }
+
+    /// Whether what a host holds can be lost without losing the cluster: another member must be able to stand in.
+    pub(super) fn can_lose(&self, host: u8) -> bool {
+        let removed = self.removed();
+        self.hosts.iter().enumerate().any(|(index, other)| {
+            let recovery = &other.directory.durable.recovery;
+            let is_member = !recovery.is_fresh() && recovery.guest_of().is_none();
+            let is_in = !removed.contains(&other.directory.node) && !other.is_retired && !other.is_twin;
+            index != usize::from(host) && is_member && is_in && other.rotten.is_none()
+        })
+    }
+
+    /// Nodes that any log says to be removed.
+    fn removed(&self) -> BTreeSet<NodeId> {
+        let rosters = self.hosts.iter().map(|host| host.directory.durable.recovery.roster());
+        rosters.flat_map(|roster| roster.removed.iter().copied()).collect()
+    }
+
+    /// Says goodbye, some time after writes were refused.
+    pub(super) fn on_leave(&mut self, host: u8, number: u32) -> Held {
+        let clocks = self.clocks(host);
+        let Some(process) = self.process_mut(host, number) else { return Ok(()) };
+        if process.is_leaving {
+            // Nobody has heard the goodbye for too long.
+            self.kill(host, Crash::LosesAll);
+            return Ok(());
+        }
+        process.is_leaving = true;
+        process.core.leave(clocks);
+        self.note(host, "leaves", 0, 0);
+        self.agenda.enter(self.now + 4_000_000, Event::Leave { host, process: number });
+        self.settle(host)
+    }
+
+    pub(super) fn on_leave_drained(&mut self, host: u8, number: u32) -> Held {
+        if self.process(host, number).is_none_or(|process| !process.is_leaving) {
+            return Ok(());
+        }
+        self.see_log(host)?;
+        self.note(host, "left", 0, 0);
+        // A clean end: what is pending is synced and the log sealed, before anything else can happen.
+        let target = &mut self.hosts[usize::from(host)];
+        let Some(process) = &mut target.process else { return Ok(()) };
+        let synced = process.syncer.sync_once();
+        self.on_durable(host)?;
+        if synced.is_err() {
+            return Ok(());
+        }
+        let target = &mut self.hosts[usize::from(host)];
+        if let Some(process) = target.process.take() {
+            let (core, syncer, links) = (process.core, process.syncer, process.links);
+            // A seal that fails leaves a log that was not closed, which opens all the same.
+            let _ = syncer.seal();
+            target.submitted = process.undurable.into();
+            self.count_process(&core.status(self.clocks(host)));
+            drop(core);
+            self.abandon_streams(host, links.values().copied().collect());
+            self.on_clients_process_gone(host, number);
+            self.checks.stopped(host, number);
+        }
+        Ok(())
+    }
+
+    /// Lets bits rot in the log of a host that is down.
+    pub(super) fn rot(&mut self, host: u8, place: Rot) {
+        let disk = self.host(host).directory.disk.clone();
+        let before = disk.duplicate();
+        let names: Vec<String> = {
+            let mut names = Vec::new();
+            if let Ok(all) = trellis_wal::Disk::list(&disk) {
+                names.extend(all.into_iter().filter(|name| name.ends_with(".log")));
+            }
+            names
+        };
+        let Some(last) = names.last() else { return };
+        let name = if place == Rot::Tail { last.clone() } else { self.pick_name(&names) };
+        let Some(mut bytes) = disk.contents(&name) else { return };
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let range = match place {
+            Rot::Header => 0..128.min(used),
+            Rot::Middle => HEADER_BYTES.min(used)..used,
+            Rot::Tail => used.saturating_sub(64).max(HEADER_BYTES.min(used))..used,
+        };
+        if range.is_empty() {
+            return;
+        }
+        let at = range.start + self.dice.below(range.len() as u64) as usize;
+        bytes[at] ^= 1 << self.dice.below(8);
+        disk.overwrite(&name, &bytes);
+        self.host_mut(host).rotten = Some((before, place));
+        self.note(host, "rot", at as u64, used as u64);
+    }
+
+    fn pick_name(&mut self, names: &[String]) -> String {
+        names[self.dice.below(names.len() as u64) as usize].clone()
+    }
+}
+
+/// Bytes of a segment before its first record.
+const HEADER_BYTES: usize = 4096;
