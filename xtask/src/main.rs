@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod check;
 mod cluster;
 mod layers;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -30,6 +31,13 @@ enum Task {
     /// Measure a release build against a bare echo over the same mutual TLS.
     Bench {
         /// Passed on; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run histories of simulated clusters, and say which seed breaks what.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Passed on; `--help` lists them, and `--controls` shows that the simulator notices each rule that is off.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -60,6 +68,7 @@ fn run(task: Task) -> Result<()> {
         Task::Check => check::check(),
         Task::Fix => check::fix(),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Sim { arguments } => sim::run(&arguments),
         Task::Codegen { check } => check::codegen(check),
     }
 }
@@ -88,6 +97,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_sim_is_passed_on() {
+        let line = ["xtask", "sim", "--seed", "7", "--help"];
+        let Task::Sim { arguments } = Cli::try_parse_from(line).unwrap().task else { panic!("not sim") };
+        assert_eq!(arguments, ["--seed", "7", "--help"]);
     }
 
     #[test]
