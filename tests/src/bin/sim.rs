@@ -29,7 +29,7 @@ struct Cli {
     /// Look for a shorter history that fails in the same way.
     #[arg(long)]
     shrink: bool,
-    /// Keep these requests of the history only: numbers with commas between them, or none.
+    /// Keep these requests of the history only: numbers and ranges as in 1,3-5, or none.
     #[arg(long, requires = "seed", value_parser = parse_numbers)]
     requests: Option<Numbers>,
     /// Keep these faults of the history only.
@@ -60,8 +60,13 @@ fn parse_numbers(text: &str) -> Result<Numbers, String> {
     if text == "none" {
         return Ok(Numbers(BTreeSet::new()));
     }
-    let number = |part: &str| part.trim().parse().map_err(|_| format!("{part:?} is no number"));
-    text.split(',').map(number).collect::<Result<_, _>>().map(Numbers)
+    let number = |part: &str| part.trim().parse::<usize>().map_err(|_| format!("{part:?} is no number"));
+    let mut numbers = BTreeSet::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        numbers.extend(number(first)?..=number(last)?);
+    }
+    Ok(Numbers(numbers))
 }
 
 fn main() -> ExitCode {
@@ -165,12 +170,17 @@ fn print(report: &Report, threads: usize) {
 
 fn fail(failure: Failure, cli: &Cli) -> ExitCode {
     println!("FAILED with seed {}", failure.seed);
-    println!("{failure}");
+    tell(&failure, cli);
     if cli.shrink {
         println!("looking for a shorter history …");
-        println!("{}", shrink(failure, SHRINKING_RUNS));
+        tell(&shrink(failure, SHRINKING_RUNS), cli);
     }
     ExitCode::FAILURE
+}
+
+fn tell(failure: &Failure, cli: &Cli) {
+    let off = cli.off.as_ref().map(|rule| format!(" --off {rule:?}")).unwrap_or_default();
+    println!("{failure}again      {}{off}", failure.command());
 }
 
 #[cfg(trellis_fault)]
@@ -200,4 +210,4 @@ fn controls(_: &Cli) -> ExitCode {
 
 /// Fewer histories need not meet everything.
 const HISTORIES_THAT_COVER: u64 = 5_000;
-const SHRINKING_RUNS: usize = 400;
+const SHRINKING_RUNS: usize = 4_000;

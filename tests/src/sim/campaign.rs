@@ -96,11 +96,23 @@ impl Failure {
     }
 }
 
+/// Numbers and ranges of them, with commas between.
 fn listed(numbers: &BTreeSet<usize>) -> String {
     if numbers.is_empty() {
         return "none".to_owned();
     }
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => ranges.push((*number, *number)),
+        }
+    }
+    let shown = ranges.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}-{last}"),
+    });
+    shown.collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for Failure {
@@ -112,7 +124,7 @@ impl fmt::Display for Failure {
             writeln!(f, "the last steps of the nodes concerned:")?;
             self.last_steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
         }
-        write!(f, "again      {}", self.command())
+        Ok(())
     }
 }
 
@@ -277,6 +289,12 @@ mod tests {
             assert_eq!((one.hash, one.steps), (two.hash, two.steps), "seed {seed}");
             assert_eq!(one.coverage, two.coverage, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn numbers_are_listed_in_ranges() {
+        assert_eq!(listed(&BTreeSet::new()), "none");
+        assert_eq!(listed(&BTreeSet::from([1, 3, 4, 5, 9])), "1,3-5,9");
     }
 
     #[test]

@@ -15,9 +15,12 @@ pub fn shrink(failure: Failure, runs_max: usize) -> Failure {
     let (requests, faults) = whole(&plan);
     let mut search = Search { failure, requests, faults, runs_left: runs_max };
     search.drop_hosts(plan.hosts);
-    search.drop_parts(Part::Faults);
-    search.drop_parts(Part::Requests);
-    search.drop_parts(Part::Faults);
+    let mut before = usize::MAX;
+    while search.size() < before {
+        before = search.size();
+        search.drop_parts(Part::Faults);
+        search.drop_parts(Part::Requests);
+    }
     search.finish()
 }
 
@@ -81,6 +84,10 @@ impl Search {
             }
             size = if size == 1 { 0 } else { size.div_ceil(2) };
         }
+    }
+
+    fn size(&self) -> usize {
+        self.requests.len() + self.faults.len()
     }
 
     fn of(&self, part: Part) -> &BTreeSet<usize> {

@@ -144,6 +144,10 @@ impl World {
     pub fn step(&mut self) -> Result<bool, Violation> {
         let Some((at, event)) = self.agenda.pop() else { return Ok(false) };
         debug_assert!(at >= self.now, "time does not go back");
+        if at > self.now {
+            // The choices of a moment are drawn from the moment: what is left out of a plan changes no others.
+            self.dice = Dice::new(self.plan.seed, at);
+        }
         self.now = at;
         if let Some(host) = self.concerned(&event)
             && self.hosts[usize::from(host)].paused_until > at
