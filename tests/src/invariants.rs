@@ -34,8 +34,8 @@ use self::no_clock_passes_a_hole::Clocks;
 use crate::model::{Atom, List, Model};
 use crate::sim::directory::{Directory, Lists, Noted, Seen};
 use crate::sim::host::{Host, Process};
+use crate::sim::marks::InHand;
 use crate::sim::plan::Limits;
-use crate::sim::world::InHand;
 use crate::sim::{Micros, Plan, Profile};
 
 /// An invariant that does not hold.

@@ -14,6 +14,7 @@ pub mod scenarios;
 mod coverage;
 pub(crate) mod directory;
 pub(crate) mod host;
+pub(crate) mod marks;
 mod network;
 pub(crate) mod world;
 

@@ -9,7 +9,7 @@ use super::{Held, Violation};
 use crate::model::{List, Operation, What};
 use crate::sim::directory::{Change, Noted, Seen, hash_of};
 use crate::sim::host::Process;
-use crate::sim::world::InHand;
+use crate::sim::marks::InHand;
 
 /// Every delta that any log has ever held, by its dot.
 #[derive(Debug, Default)]

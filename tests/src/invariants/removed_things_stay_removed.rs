@@ -5,7 +5,7 @@ use trellis_storage::Keyspace;
 
 use super::{Held, Violation};
 use crate::model::{Atom, Content, List, Model, Operation, What};
-use crate::sim::world::content_of;
+use crate::sim::marks::content_of;
 
 /// Looks at what the registers of a slot show while more may have been merged than its clock says.
 pub(super) fn check(host: u8, slot: u8, keyspace: &Keyspace, model: &Model) -> Held {

@@ -8,7 +8,7 @@ use trellis_storage::Keyspace;
 use super::{Held, Violation};
 use crate::model::{Content, List, Model};
 use crate::sim::host::Host;
-use crate::sim::world::content_of;
+use crate::sim::marks::content_of;
 
 /// Compares every atom of a settled slot with the model.
 pub(super) fn check(host: u8, slot: u8, keyspace: &Keyspace, model: &Model) -> Held {

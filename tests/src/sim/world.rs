@@ -17,7 +17,6 @@ use trellis_node::core::{Answer, CallFailure, Now};
 use trellis_replication::NodeId;
 
 pub use self::clients::Outcome;
-pub(crate) use self::clients::{InHand, content_of};
 pub use self::script::{Disk, Scripted};
 
 use self::clients::Clients;

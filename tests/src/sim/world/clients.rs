@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trellis_crdt::Kind;
 use trellis_node::core::{RequestError, Written};
-use trellis_storage::{Cursor, Operation, OperationError, Outcome as Stored, Read, ReadValue, slot_of};
+use trellis_storage::{Cursor, Operation, OperationError, Outcome as Stored, slot_of};
 use trellis_wal::Lsn;
 
 use super::{Event, World};
 use crate::invariants::{Held, Violation};
 use crate::model::What;
 use crate::sim::agenda::Micros;
+use crate::sim::marks::{InHand, value_of};
 use crate::sim::plan::{Request, RequestKind};
 
 /// Requests that are not answered yet, and what a client was told.
@@ -26,14 +27,6 @@ pub(crate) struct Clients {
     answered: BTreeSet<u64>,
     /// The write that a core is handling at this moment.
     pub(crate) in_hand: Option<InHand>,
-}
-
-/// What a write is about to change, so that its record is recognised in the log.
-#[derive(Debug)]
-pub(crate) struct InHand {
-    pub(crate) what: What,
-    /// Slot and seq of each of its changes, with the end of its record.
-    pub(crate) dots: Vec<(u8, u64, Lsn)>,
 }
 
 /// A request that waits.
@@ -351,35 +344,6 @@ impl World {
 
 /// How long a client waits for what it reads.
 const READ_PATIENCE: Micros = 500_000;
-
-/// A value that says which write it came from.
-pub(crate) fn value_of(token: u64, padding: usize) -> Vec<u8> {
-    let mut value = token.to_string().into_bytes();
-    value.resize(value.len() + padding, b'.');
-    value
-}
-
-/// The write that a value came from.
-pub(crate) fn token_of(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(&value[..digits]).ok()?.parse().ok()
-}
-
-/// What a read shows, in the words of the model.
-pub(crate) fn content_of(read: &Read) -> crate::model::Content {
-    use crate::model::Content;
-    match &read.value {
-        None => Content::Nothing,
-        Some(ReadValue::Counter(total)) => Content::Total(i128::from(total.value)),
-        Some(ReadValue::Values(values)) => {
-            let mut tokens: Vec<u64> =
-                values.iter().map(|value| token_of(value).unwrap_or(u64::MAX)).collect();
-            tokens.sort_unstable();
-            Content::Tokens(tokens)
-        }
-        Some(_) => Content::Nothing,
-    }
-}
 
 /// The index of a request that no plan has: nobody tries it again.
 const NO_PLAN: usize = usize::MAX;

@@ -6,11 +6,12 @@ use trellis_crdt::Kind;
 use trellis_node::core::{Core, Phase};
 use trellis_storage::{Operation, ReadValue};
 
-use super::clients::{Outcome, token_of, value_of};
+use super::clients::Outcome;
 use super::{Event, World};
 use crate::invariants::{Checks, Held, Violation};
 use crate::model::What;
 use crate::sim::agenda::Micros;
+use crate::sim::marks::{token_of, value_of};
 use crate::sim::plan::{Crash, Limits, Plan, Profile, Rot, Weather};
 
 /// What a step of a scripted history gives, or the invariant that it broke.
