@@ -22,6 +22,8 @@ pub(crate) struct Network {
     pub(crate) chunks_before_cut: u8,
     /// The entries of transfers arrive as nonsense.
     pub(crate) is_garbling: bool,
+    /// Some did, and may still be on their way.
+    pub(crate) has_garbled: bool,
     /// How many storms there are.
     pub(crate) storms: u32,
 }
@@ -37,6 +39,7 @@ impl Network {
             cutting_transfers: 0,
             chunks_before_cut: 0,
             is_garbling: false,
+            has_garbled: false,
             storms: 0,
         }
     }
@@ -54,7 +57,7 @@ impl Network {
     /// Takes back all cuts.
     pub(crate) fn mend(&mut self) {
         self.cuts.iter_mut().flatten().for_each(|count| *count = 0);
-        (self.cutting_transfers, self.storms) = (0, 0);
+        (self.cutting_transfers, self.storms, self.is_garbling) = (0, 0, false);
         self.weather = Weather { delay_micros: self.weather.delay_micros, ..Weather::FAIR };
     }
 

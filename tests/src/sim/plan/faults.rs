@@ -42,6 +42,8 @@ pub enum FaultKind {
         /// Chunks that still arrive.
         after: u8,
     },
+    /// The entries of transfers arrive as nonsense.
+    GarbleTransfers,
     /// A host accepts no connection.
     RefuseConnections {
         /// Which.
@@ -177,6 +179,7 @@ impl FaultKind {
             Self::Partition { .. } => "partition",
             Self::BreakLinks { .. } => "broken streams",
             Self::CutTransfers { .. } => "cut transfers",
+            Self::GarbleTransfers => "garbled transfers",
             Self::RefuseConnections { .. } => "refused connections",
             Self::SlowInbox { .. } => "slow inbox",
             Self::Pause { .. } => "pause",
@@ -249,7 +252,7 @@ fn draw_kind(profile: Profile, hosts: u8, dice: &mut Dice) -> FaultKind {
 
 fn draw_network(hosts: u8, dice: &mut Dice) -> FaultKind {
     let host = draw_host(hosts, dice);
-    match dice.below(9) {
+    match dice.below(10) {
         0 | 1 => FaultKind::OneWayCut { from: host, to: draw_host(hosts, dice) },
         2 => FaultKind::Partition { side: dice.below(1 << hosts) as u16 },
         3 => FaultKind::BreakLinks { host },
@@ -257,6 +260,7 @@ fn draw_network(hosts: u8, dice: &mut Dice) -> FaultKind {
         5 => FaultKind::RefuseConnections { host },
         6 => FaultKind::SlowInbox { host, micros: dice.pick(&[5_000, 100_000, 900_000]) },
         7 => FaultKind::Pause { host },
+        8 => FaultKind::GarbleTransfers,
         _ => FaultKind::Storm,
     }
 }

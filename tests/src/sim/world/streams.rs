@@ -87,6 +87,7 @@ impl World {
         }
         let weather = self.network.weather();
         let message = if self.network.is_garbling { garbled(message) } else { message };
+        self.network.has_garbled |= self.network.is_garbling;
         if matches!(message, Message::SyncReply(SyncReply::Chunk(_))) && self.network.cutting_transfers > 0 {
             let chunks = &mut self.network.streams[stream as usize].chunks;
             *chunks += 1;

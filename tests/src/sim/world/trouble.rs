@@ -5,11 +5,12 @@ use trellis_wal::{Disk, Fault as DiskFault, MemoryDisk, Operation};
 
 use super::{Event, World};
 use crate::invariants::{Held, Violation};
+use crate::model::What;
 use crate::sim::agenda::Micros;
 use crate::sim::directory::Durable;
 use crate::sim::host::{Backup, Host};
 use crate::sim::network::HOSTS_MAX;
-use crate::sim::plan::{Crash, FaultKind};
+use crate::sim::plan::{Crash, FaultKind, keys};
 
 impl World {
     pub(super) fn on_fault_begins(&mut self, index: usize) -> Held {
@@ -39,6 +40,7 @@ impl World {
                 self.network.cutting_transfers += 1;
                 self.network.chunks_before_cut = after;
             }
+            FaultKind::GarbleTransfers => self.network.is_garbling = true,
             FaultKind::RefuseConnections { host } => self.host_mut(host).refusing += 1,
             FaultKind::SlowInbox { host, micros } => self.host_mut(host).inbox_delay = micros,
             FaultKind::Pause { host } => {
@@ -50,7 +52,12 @@ impl World {
                 *paused = until.max(*paused);
             }
             FaultKind::Storm => self.network.storms += 1,
-            FaultKind::Crash { host, how } => return Ok(self.strike(host, how)),
+            FaultKind::Crash { host, how } => {
+                if matches!(how, Crash::TearsSectors | Crash::TearsPages) {
+                    self.delete_several(host)?;
+                }
+                return Ok(self.strike(host, how));
+            }
             FaultKind::CrashAll { how } => {
                 for host in 0..self.hosts.len() as u8 {
                     self.strike(host, how);
@@ -120,6 +127,7 @@ impl World {
             FaultKind::CutTransfers { .. } => {
                 self.network.cutting_transfers = self.network.cutting_transfers.saturating_sub(1);
             }
+            FaultKind::GarbleTransfers => self.network.is_garbling = false,
             FaultKind::RefuseConnections { host } => {
                 let target = self.host_mut(host);
                 target.refusing = target.refusing.saturating_sub(1);
@@ -218,6 +226,16 @@ impl World {
         self.host_mut(host).paused_until = self.now;
         self.kill(host, how);
         true
+    }
+
+    /// A client deletes a key of several kinds, if there is one: a write of several records, for a crash to tear.
+    fn delete_several(&mut self, host: u8) -> Held {
+        let Some(core) = self.host(host).core() else { return Ok(()) };
+        let has_several = |key: &&&str| core.read(key, None).is_ok_and(|(read, _)| read.kinds.len() > 1);
+        if let Some(key) = keys().iter().find(has_several) {
+            self.write(host, &trellis_storage::Operation::Delete { key, kind: None }, What::Delete)?;
+        }
+        Ok(())
     }
 
     fn inject(&self, host: u8, operation: Operation, after: usize) {
