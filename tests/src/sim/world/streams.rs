@@ -183,7 +183,8 @@ impl World {
         }
         process.core.handle_link(link, event, clocks);
         self.note(host, "arrival", link.as_u64(), u64::from(from));
-        self.settle(host)
+        self.settle(host)?;
+        self.checks.is_bounded(host, &self.hosts, &self.plan.limits)
     }
 
     /// The core has closed a stream: the other end hears of it after what was sent before.
