@@ -15,13 +15,16 @@ mod nothing_leaves_before_it_is_durable;
 mod removed_things_stay_removed;
 mod settled_slots_are_as_the_model_says;
 mod stamps_only_grow;
+mod what_clients_are_told_is_so;
+mod who_is_out_is_not_heard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use trellis_node::core::{Notice, Phase, RequestError, Written};
-use trellis_replication::{Gossip, Message};
-use trellis_storage::Operation as Asked;
+use trellis_crdt::Kind;
+use trellis_node::core::{Core, Notice, Phase, RequestError, Written};
+use trellis_replication::{Gossip, Message, NodeId, Roster};
+use trellis_storage::{Operation as Asked, Outcome as Stored, Read};
 use trellis_wal::Lsn;
 
 use self::a_dot_names_one_change::Contents;
@@ -83,6 +86,8 @@ struct View {
     clocks: Clocks,
     /// The end of the last record about each key.
     last_change: BTreeMap<&'static str, Lsn>,
+    /// And about each slot.
+    last_change_in: BTreeMap<u8, Lsn>,
 }
 
 impl Checks {
@@ -148,6 +153,7 @@ impl Checks {
         }
         if let Some(change) = &noted.change {
             view.last_change.insert(change.atom.0, noted.lsn);
+            view.last_change_in.insert(change.slot, noted.lsn);
         }
         Ok(())
     }
@@ -177,6 +183,7 @@ impl Checks {
                 let clock = keyspace.clock(slot);
                 view.clocks.moved(host, slot, clock, &self.model, &process.lists)?;
                 if keyspace.is_settled(slot) {
+                    self.bounds.settled(host, keyspace.early_len(slot), slot)?;
                     if self.digests.seen(host, slot, clock, keyspace.digest(slot))? {
                         settled_slots_are_as_the_model_says::check(host, slot, keyspace, &self.model)?;
                     }
@@ -198,7 +205,18 @@ impl Checks {
     /// A message leaves a host towards a process.
     pub(crate) fn sent(&self, host: u8, target: &Host, to: Option<&Process>, message: &Message) -> Held {
         nothing_leaves_before_it_is_durable::message(host, target, to, message)?;
+        who_is_out_is_not_heard::said(host, target, message)?;
         a_failed_log_says_nothing::message(host, target, message)
+    }
+
+    /// Whether nothing may be taken any more, by who knows this roster, from a process.
+    pub(crate) fn is_out(&self, roster: &Roster, node: NodeId, from: &Process) -> bool {
+        who_is_out_is_not_heard::is_out(roster, node, from)
+    }
+
+    /// What one who is out said has arrived.
+    pub(crate) fn heard_out(&self, host: u8, from: &'static str, before: Lsn, after: Lsn) -> Held {
+        who_is_out_is_not_heard::heard(host, from, before, after)
     }
 
     /// Gossip leaves a host.
@@ -264,6 +282,28 @@ impl Checks {
         Err(a_dot_names_one_change::violation(host, detail))
     }
 
+    /// A write is about to be answered with this.
+    pub(crate) fn told(&self, host: u8, core: &Core, asked: &Asked<'_>, outcome: Stored) -> Held {
+        what_clients_are_told_is_so::written(host, core, asked, outcome)
+    }
+
+    /// A read is about to be answered with this, once the log is durable that far.
+    pub(crate) fn read(
+        &self,
+        host: u8,
+        target: &Host,
+        asked: (&str, Option<Kind>),
+        read: &Read,
+        until: Option<Lsn>,
+    ) -> Held {
+        what_clients_are_told_is_so::read(host, target, asked, read, until)
+    }
+
+    /// The end of the last record about any key of a slot, at the process of a host.
+    pub(crate) fn last_change_in(&self, host: u8, slot: u8) -> Lsn {
+        self.views.get(&host).and_then(|view| view.last_change_in.get(&slot)).copied().unwrap_or(Lsn::ZERO)
+    }
+
     /// The end of the last record about a key, at the process of a host.
     pub(crate) fn last_change(&self, host: u8, key: &str) -> Lsn {
         self.views.get(&host).and_then(|view| view.last_change.get(key)).copied().unwrap_or(Lsn::ZERO)
@@ -297,13 +337,7 @@ impl Checks {
     }
 
     /// A listing of a slot was answered.
-    pub(crate) fn listed(
-        &self,
-        host: u8,
-        target: &Host,
-        slot: u8,
-        listed: &[(String, trellis_crdt::Kind)],
-    ) -> Held {
+    pub(crate) fn listed(&self, host: u8, target: &Host, slot: u8, listed: &[(String, Kind)]) -> Held {
         settled_slots_are_as_the_model_says::check_listing(host, target, slot, listed, &self.model)
     }
 

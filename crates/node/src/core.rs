@@ -371,6 +371,12 @@ impl Core {
         self.shared.phase()
     }
 
+    /// Tells whether what this node holds durably counts for a client: what a removed node holds counts nothing
+    /// (R15). To be asked right before a write is answered.
+    pub fn counts(&self) -> bool {
+        self.phase() != Phase::Removed || fault::is_off("R15 a removed node counts nothing")
+    }
+
     /// Tells whether writes wait for room on the disk.
     pub fn is_disk_full(&self) -> bool {
         self.shared.is_disk_full()

@@ -1,5 +1,6 @@
 //! Whom a node accepts at a hello, and what it learns from it.
 
+use crate::fault;
 use crate::identity::{FoundingId, Identity, NodeId};
 use crate::message::{Hello, Refusal};
 use crate::roster::{Owner, Roster};
@@ -45,7 +46,7 @@ pub(crate) fn admit(
             claimed: hello.identity.name.clone(),
         });
     }
-    if roster.removed.contains(&node) {
+    if roster.removed.contains(&node) && !fault::is_off("R14 a removed node is refused") {
         return Err(Refusal::Removed { node });
     }
     same_founding(roster.founding, hello.roster.founding)?;
@@ -53,10 +54,8 @@ pub(crate) fn admit(
     if hello.identity.name == local.name || node == local.node {
         return Err(Refusal::NameTaken { name: local.name.clone(), holder: local.node });
     }
-    if roster
-        .newest_replica(node)
-        .is_some_and(|(replica, epoch)| (epoch, replica) > (hello.identity.epoch, hello.identity.replica))
-    {
+    let is_stale = is_stale(roster, &hello.identity) || is_stale(&hello.roster, &hello.identity);
+    if is_stale && !fault::is_off("R14 a process that has a successor is refused") {
         return Err(Refusal::Stale { node });
     }
     if hello.identity.replica == local.replica
@@ -72,6 +71,14 @@ pub(crate) fn admit(
     learned.replicas.insert(hello.identity.replica, Owner { node, epoch: hello.identity.epoch });
     learned.removed.extend(superseded);
     Ok(Admission { roster: learned, superseded })
+}
+
+/// Whether `roster` knows a newer process of the same node. Asked of both rosters: a process may itself have heard of
+/// the one that follows it.
+fn is_stale(roster: &Roster, identity: &Identity) -> bool {
+    roster
+        .newest_replica(identity.node)
+        .is_some_and(|(replica, epoch)| (epoch, replica) > (identity.epoch, identity.replica))
 }
 
 fn same_founding(ours: Option<FoundingId>, theirs: Option<FoundingId>) -> Result<(), Refusal> {

@@ -28,6 +28,13 @@ pub const RULES: &[&str] = &[
     "R5 exactly the range",
     // A member answers reads and gives to others without most of what the cluster holds.
     "R12 a guest waits for every slot",
+    // A newcomer takes from one that has not got everything itself, and the cluster that it hears of first is founded
+    // by nobody.
+    "R12 a guest gives nothing",
+    // What was removed goes on to count, and what it alone holds spreads.
+    "R14 a removed node is refused",
+    // A copy of a disk, or a process that nobody has ended, goes on to write beside the one that took its place.
+    "R14 a process that has a successor is refused",
     // A write is answered as held by nodes that have not got it.
     "R15 a node counts when it is durable there",
     // What was acknowledged to its origin is lost with the power, and not offered again.

@@ -1,6 +1,7 @@
 //! Runs histories of the simulator; `cargo xtask sim` builds it without the runtime and starts it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,13 +16,23 @@ struct Cli {
     #[arg(long)]
     seed: Option<u64>,
     /// The first of many seeds.
-    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        conflicts_with = "seed",
+        value_parser = clap::value_parser!(u64).range(..=FIRST_MAX)
+    )]
     first: u64,
     /// How many histories.
-    #[arg(long, default_value_t = 2_000, conflicts_with = "seed")]
+    #[arg(
+        long,
+        default_value_t = 2_000,
+        conflicts_with = "seed",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     count: u64,
     /// Run for so many minutes at most; without --count as many histories as fit.
-    #[arg(long, conflicts_with = "seed")]
+    #[arg(long, conflicts_with = "seed", value_parser = parse_minutes)]
     minutes: Option<f64>,
     /// What kind of trouble: calm, lossy, disk, churn, mixed, or all of them by turns.
     #[arg(long, default_value_t = Profile::All)]
@@ -43,7 +54,7 @@ struct Cli {
     trace: bool,
     /// Threads; by default one for each core.
     #[arg(long)]
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
     /// Switch each rule that can be off off in turn, and look for a scenario or a seed that notices.
     #[arg(long)]
     controls: bool,
@@ -64,9 +75,24 @@ fn parse_numbers(text: &str) -> Result<Numbers, String> {
     let mut numbers = BTreeSet::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        numbers.extend(number(first)?..=number(last)?);
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last || last > NUMBER_MAX {
+            return Err(format!(
+                "{part:?} is no range: the first is at most the last, that at most {NUMBER_MAX}"
+            ));
+        }
+        numbers.extend(first..=last);
     }
     Ok(Numbers(numbers))
+}
+
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse::<f64>().map_err(|_| format!("{text:?} is no number"))?;
+    if minutes > 0.0 && minutes <= MINUTES_MAX {
+        Ok(minutes)
+    } else {
+        Err(format!("more than 0 and at most {MINUTES_MAX}"))
+    }
 }
 
 fn main() -> ExitCode {
@@ -123,7 +149,7 @@ fn one(seed: u64, cli: &Cli) -> ExitCode {
 }
 
 fn many(cli: &Cli) -> ExitCode {
-    let threads = cli.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = cli.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
     let limit = cli.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let is_default_count = !std::env::args().any(|argument| argument.starts_with("--count"));
     let count = if limit.is_some() && is_default_count { u64::MAX } else { cli.count };
@@ -211,3 +237,9 @@ fn controls(_: &Cli) -> ExitCode {
 /// Fewer histories need not meet everything.
 const HISTORIES_THAT_COVER: u64 = 5_000;
 const SHRINKING_RUNS: usize = 4_000;
+/// Whatever is counted on from there stays a seed.
+const FIRST_MAX: u64 = u64::MAX / 2;
+/// More than any plan has requests.
+const NUMBER_MAX: usize = 100_000;
+/// A year.
+const MINUTES_MAX: f64 = 525_600.0;

@@ -31,6 +31,9 @@ struct Promise {
 impl Acknowledged {
     /// A disk is about to be lost.
     pub(super) fn lost(&mut self, directory: &Directory) {
+        if directory.durable.recovery.guest_of().is_some() {
+            return;
+        }
         let slots: BTreeSet<u8> = directory.durable.lists.keys().map(|(slot, _)| *slot).collect();
         let clocks = slots.into_iter().map(|slot| (slot, directory.durable.clock(slot).clone())).collect();
         self.gone.push((directory.node, clocks));
@@ -41,7 +44,12 @@ impl Acknowledged {
         let Some(process) = &hosts[usize::from(host)].process else { return Ok(()) };
         let origin = process.replica;
         for (slot, seq) in dots {
-            let holds = |host: &Host| host.directory.durable.clock(*slot).get(origin) >= *seq;
+            let removed = &hosts[usize::from(host)].directory.durable.recovery.roster().removed;
+            let holds = |host: &Host| {
+                let Directory { node, durable, .. } = &host.directory;
+                let counts = durable.recovery.guest_of().is_none() && !removed.contains(node);
+                counts && durable.clock(*slot).get(origin) >= *seq
+            };
             let holders = hosts.iter().enumerate().filter(|(_, host)| holds(host));
             let disks: Vec<(u8, u32)> =
                 holders.clone().map(|(index, host)| (index as u8, host.directory.lineage)).collect();

@@ -20,6 +20,11 @@ impl Bounds {
     pub(super) fn early(&self, host: u8, count: usize, slot: u8) -> Held {
         within(host, &format!("early dots of slot {slot}"), count, self.early_max)
     }
+
+    /// Where nothing beyond the clock was merged, nothing beyond it is remembered.
+    pub(super) fn settled(&self, host: u8, early: usize, slot: u8) -> Held {
+        within(host, &format!("early dots of slot {slot}, which is settled,"), early, 0)
+    }
 }
 
 /// Looks at all queues and buffers of a host.

@@ -8,7 +8,9 @@ use crate::sim::host::Host;
 /// Compares the slots that changed, when everything that was logged is durable.
 pub(super) fn check(host: u8, target: &Host, changed: &mut BTreeSet<u8>) -> Held {
     let Some(process) = &target.process else { return Ok(()) };
-    if changed.is_empty() || process.core.log().last() > target.directory.durable.upto {
+    // What a failed log would not take is in memory, and is never shown.
+    let has_failed = process.core.log().poisoned().is_some();
+    if changed.is_empty() || has_failed || process.core.log().last() > target.directory.durable.upto {
         return Ok(());
     }
     for slot in std::mem::take(changed) {

@@ -33,7 +33,8 @@ pub(super) fn check_listing(
     listed: &[(String, Kind)],
     model: &Model,
 ) -> Held {
-    let Some(core) = target.core() else { return Ok(()) };
+    // What a failed log would not take is in memory, and a listing with it is never answered.
+    let Some(core) = target.core().filter(|core| core.log().poisoned().is_none()) else { return Ok(()) };
     let expected = core.look_at_slot(slot, |keyspace| {
         let clock = plain(keyspace, slot);
         let exists = |atom: &crate::model::Atom| model.content(slot, *atom, &clock) != Content::Nothing;

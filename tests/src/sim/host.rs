@@ -33,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) refusing: u32,
     pub(crate) sync_delay: Micros,
     pub(crate) backup: Option<Backup>,
+    /// The disk that was taken out last.
+    pub(crate) attic: Option<Backup>,
     /// The disk as it was before it rotted, and where it did.
     pub(crate) rotten: Option<(MemoryDisk, Rot)>,
     /// What earlier processes appended and nobody knows to be durable.
@@ -75,6 +77,7 @@ impl Host {
             refusing: 0,
             sync_delay: 0,
             backup: None,
+            attic: None,
             rotten: None,
             submitted: Vec::new(),
             attested: Lsn::ZERO,
@@ -127,7 +130,10 @@ pub(crate) struct Process {
     pub(crate) is_syncing: bool,
     pub(crate) last_sync: Micros,
     pub(crate) links: BTreeMap<LinkId, (u32, usize)>,
+    /// Its log failed, and its core has been told.
     pub(crate) has_failed: bool,
+    /// Its log failed.
+    pub(crate) is_poisoned: bool,
     pub(crate) was_guest: bool,
     pub(crate) is_leaving: bool,
     /// Its peers know of a newer process of its node.
@@ -238,6 +244,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         last_sync: boot.at,
         links: BTreeMap::new(),
         has_failed: false,
+        is_poisoned: false,
         was_guest,
         is_leaving: false,
         is_stale: false,

@@ -81,6 +81,7 @@ macro_rules! for_all_scenarios {
                 a_lost_disk_is_replaced_although_no_process_of_the_others_ever_heard_of_it,
                 a_superseded_node_that_returns_with_its_old_disk_stops,
                 a_removed_node_that_restarts_from_its_log_does_not_serve,
+                a_write_of_a_node_that_was_removed_meanwhile_is_not_acknowledged,
                 a_member_supersedes_a_node_of_its_name_that_its_donor_had_never_heard_of;
             traps:
                 t1_a_lost_unsynced_suffix_leaves_no_dot_behind,

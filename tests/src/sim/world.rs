@@ -2,6 +2,7 @@
 
 mod calls;
 mod clients;
+mod content;
 mod effects;
 mod logs;
 mod processes;
@@ -64,6 +65,7 @@ enum Event {
     Timer { host: u8, process: u32 },
     Sync { host: u8, process: u32 },
     Attest { host: u8, process: u32 },
+    LogFails { host: u8, process: u32 },
     Accept { stream: u32 },
     Arrive { stream: u32, end: u8 },
     CallArrives { call: u64 },
@@ -182,6 +184,7 @@ impl World {
             Event::Timer { host, .. }
             | Event::Sync { host, .. }
             | Event::Attest { host, .. }
+            | Event::LogFails { host, .. }
             | Event::Leave { host, .. }
             | Event::Request { host, .. } => Some(*host),
             Event::Accept { stream } => Some(self.network.streams[*stream as usize].ends[1].host),
@@ -202,6 +205,7 @@ impl World {
             Event::Timer { host, process } => self.on_timer(host, process),
             Event::Sync { host, process } => self.on_sync(host, process),
             Event::Attest { host, process } => self.on_attest(host, process),
+            Event::LogFails { host, process } => self.on_log_failed(host, process),
             Event::Accept { stream } => self.on_accept(stream),
             Event::Arrive { stream, end } => self.on_arrival(stream, end),
             Event::CallArrives { call } => self.on_call(call),

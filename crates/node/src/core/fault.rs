@@ -32,6 +32,8 @@ pub const RULES: &[&str] = &[
     "R12 a guest stays one over a restart",
     // Writes are acknowledged, and shown, that no disk holds.
     "R17 a failed log stops the node",
+    // A client is told that a write is held, by a node whose writes nobody takes any more.
+    "R15 a removed node counts nothing",
     // A slot that is ahead of its clock raises false alarms.
     "R13 settled slots only",
     // A read shows what a crash takes back.

@@ -96,7 +96,7 @@ impl Shard {
             })
             .collect();
         let Ok(lsn) = enqueue_all(shared, &records) else {
-            self.undurable.insert(key_hash, NEVER);
+            self.never_durable(slot, key_hash);
             return Err(WriteError::Log);
         };
         for change in &applied.changes {
@@ -130,7 +130,7 @@ impl Shard {
         }
         if matches!(merged.progress, Progress::Advanced | Progress::Early) {
             let record = Record::Delta { slot, origin, seq, payload }.encode();
-            let lsn = self.log_merge(merged.key_hash, &record, shared)?;
+            let lsn = self.log_merge(slot, merged.key_hash, &record, shared)?;
             self.pending.push_back((lsn, Pending::Clock { slot, origin, prefix }));
             self.touched(slot, merged.key_hash, lsn);
         }
@@ -156,18 +156,30 @@ impl Shard {
         }
         if merged.changed {
             let record = Record::Entry { slot, payload }.encode();
-            let lsn = self.log_merge(merged.key_hash, &record, shared)?;
+            let lsn = self.log_merge(slot, merged.key_hash, &record, shared)?;
             self.touched(slot, merged.key_hash, lsn);
         }
         Ok(())
     }
 
     /// Logs what was merged; what the log refuses is never shown.
-    fn log_merge(&mut self, key_hash: u64, record: &[u8], shared: &Shared) -> Result<Lsn, MergeFailure> {
+    fn log_merge(
+        &mut self,
+        slot: u8,
+        key_hash: u64,
+        record: &[u8],
+        shared: &Shared,
+    ) -> Result<Lsn, MergeFailure> {
         shared.append(&[record]).map_err(|error| {
-            self.undurable.insert(key_hash, NEVER);
+            self.never_durable(slot, key_hash);
             MergeFailure::Log(error)
         })
+    }
+
+    /// What the log refused is in memory: it is never shown, and its slot is never told of.
+    fn never_durable(&mut self, slot: u8, key_hash: u64) {
+        self.undurable.insert(key_hash, NEVER);
+        self.last.insert(slot, NEVER);
     }
 
     /// Adopts a donor's clock after the entries of its transfer (R3).

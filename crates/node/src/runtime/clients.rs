@@ -194,6 +194,12 @@ fn failure(error: &ServiceError, key: &str) -> Failure {
         )
         .with("acked", reached)
         .with("wanted", wanted),
+        ServiceError::RemovedMeanwhile { wanted } => Failure::new(
+            Reason::ReplicaWaitTimeout,
+            "the cluster removed this node while the write waited, and takes nothing from it: write it again at another node",
+        )
+        .with("acked", 0)
+        .with("wanted", wanted),
         ServiceError::Refused(error) => Failure::internal(&error.to_string()),
     }
 }

@@ -133,6 +133,15 @@ fn a_process_older_than_the_newest_of_its_node_is_stale() {
 }
 
 #[test]
+fn a_process_that_has_itself_heard_of_its_successor_is_stale() {
+    let node = NodeId::from_u64(2);
+    let refusal = judge(|_, hello| {
+        hello.roster.replicas.insert(ReplicaId::from_u64(23), Owner { node, epoch: 6 });
+    });
+    assert_eq!(refusal.unwrap_err(), Refusal::Stale { node });
+}
+
+#[test]
 fn a_replica_of_another_node_is_refused_this_one_included() {
     for taken in [11, 44] {
         let refusal = judge(|roster, hello| {

@@ -37,8 +37,8 @@ impl Replicator {
             self.event(Event::Superseded { name: peer.to_owned(), old, new });
         }
         let known = self.peers.entry(peer.to_owned()).or_insert_with(|| crate::peer::Peer::new(now));
-        let before = known.identity.as_ref().map(|identity| identity.replica);
-        let is_new = before != Some(hello.identity.replica);
+        let is_new =
+            known.identity.as_ref().is_none_or(|identity| identity.replica != hello.identity.replica);
         // A peer that claims more of this replica than it wrote would never be sent what comes next.
         known.meet(
             &hello.identity,
@@ -47,7 +47,6 @@ impl Replicator {
         );
         if is_new {
             self.event(Event::Met { peer: peer.to_owned(), node: hello.identity.node });
-            self.on_process_gone(before, now);
         }
         if !hello.is_guest && !self.is_guest() && !self.clock.dominates(&hello.clock) {
             self.reconcile_with(peer, now);
@@ -56,21 +55,6 @@ impl Replicator {
             self.settle_concerns(slot);
         }
         Ok(())
-    }
-
-    /// A newer process answers: nobody is at the other end of the streams to the one before it, however long their
-    /// transport takes to notice.
-    fn on_process_gone(&mut self, replica: Option<ReplicaId>, now: Instant) {
-        let Some(replica) = replica else { return };
-        let gone: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.replica() == Some(replica))
-            .map(|(link, _)| *link)
-            .collect();
-        for link in gone {
-            self.close(link, now);
-        }
     }
 
     /// Logs what is news, passes it on, and lets go of who is out.
@@ -92,6 +76,28 @@ impl Replicator {
         }
         for node in &news.removed {
             self.on_removed(*node, now);
+        }
+        if !news.replicas.is_empty() {
+            self.drop_predecessors(now);
+        }
+    }
+
+    /// Of a process that has a successor nothing more is taken and nothing given to it (R14): it may be gone, however
+    /// long the transport takes to notice, or be a copy that has not heard of it.
+    fn drop_predecessors(&mut self, now: Instant) {
+        let has_successor = |replica: ReplicaId| {
+            let owner = self.roster.replicas.get(&replica);
+            let newest = owner.and_then(|owner| self.roster.newest_replica(owner.node));
+            newest.is_some_and(|(newest, _)| newest != replica)
+        };
+        let gone: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.replica().is_some_and(has_successor))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in gone {
+            self.close(link, now);
         }
     }
 

@@ -126,6 +126,11 @@ pub enum FaultKind {
         /// Which.
         host: u8,
     },
+    /// A process crashes and starts from the disk that had been taken out, whose node another has replaced.
+    ReturnDisk {
+        /// Which.
+        host: u8,
+    },
     /// A second process starts from a copy of a running one's disk.
     Clone {
         /// Which.
@@ -201,6 +206,7 @@ impl FaultKind {
             Self::LoseDisk { .. } => "lost disk",
             Self::Backup { .. } => "backup",
             Self::Restore { .. } => "restored disk",
+            Self::ReturnDisk { .. } => "old disks returned",
             Self::Clone { .. } => "cloned disk",
             Self::WallJump { millis: 0.., .. } => "wall clock forth",
             Self::WallJump { .. } => "wall clock back",
@@ -286,13 +292,14 @@ fn draw_disk(hosts: u8, dice: &mut Dice) -> FaultKind {
 fn draw_churn(hosts: u8, dice: &mut Dice) -> FaultKind {
     let host = draw_host(hosts, dice);
     let how = dice.pick(&[Crash::LosesAll, Crash::LosesNothing]);
-    match dice.below(14) {
+    match dice.below(15) {
         0..=3 => FaultKind::Crash { host, how },
         4 => FaultKind::CrashAll { how },
         5 | 6 => FaultKind::Leave { host },
         7 | 8 => FaultKind::Join,
         9 => FaultKind::LoseDisk { host },
         10 => FaultKind::Clone { host },
+        14 => FaultKind::ReturnDisk { host },
         11 | 12 => FaultKind::WallJump {
             host,
             millis: dice.pick(&[-300_000, -2_000, -300, 200, 400, 5_000, 3_600_000]),

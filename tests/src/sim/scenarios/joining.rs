@@ -142,6 +142,21 @@ pub(super) fn a_removed_node_that_restarts_from_its_log_does_not_serve() -> Held
     world.rest()
 }
 
+/// The old n3 takes a write before it hears that it is removed; its disk has it only after.
+pub(super) fn a_write_of_a_node_that_was_removed_meanwhile_is_not_acknowledged() -> Held {
+    let mut world = superseded()?;
+    world.stall("n3", true);
+    let ticket = world.increment_for("n3", "hits", 100, 1)?;
+    world.run_until("it stops", |world| world.phase("n3") == Some(Phase::Removed))?;
+    world.stall("n3", false);
+    world.run_for(SECOND)?;
+    expect(!world.is_answered(ticket), "nobody will ever take it from there")?;
+    world.crash("n3");
+    world.replace_disk("n3");
+    world.boot("n3")?;
+    world.rest()
+}
+
 /// n1 loses its disk twice. The node between the two is known to n2 alone, which is down when n1 joins again, and the
 /// donor n3 runs from a copy of its disk that is older. When n2 is back, it refuses n1 for a node of its name that n1
 /// has never heard of.

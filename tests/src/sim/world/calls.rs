@@ -3,7 +3,7 @@
 use trellis_node::core::{Answer, CallFailure, CallId, PingAnswer, Request};
 use trellis_replication::Pong;
 
-use super::{Event, World};
+use super::{Event, World, content};
 use crate::invariants::Held;
 use crate::sim::agenda::Micros;
 use crate::sim::network::Call;
@@ -20,7 +20,7 @@ impl World {
     ) -> Held {
         let target = self.hosts.iter().position(|host| host.address == address);
         let to = target.unwrap_or(usize::from(host)) as u8;
-        let (what, numbers) = label(&request);
+        let (what, numbers) = content::of_request(&request);
         self.trace.note(self.now, host, what, numbers);
         self.trace.tell(self.now, host, "calls", || format!("n{}: {}", to + 1, words(&request)));
         if let Request::Gossip(gossip) = &request {
@@ -121,9 +121,9 @@ impl World {
         let Some(call) = self.network.calls.remove(&number) else { return Ok(()) };
         let (host, clocks) = (call.from, self.clocks(call.from));
         let Some(process) = self.process(host, call.process) else { return Ok(()) };
-        let failed = u64::from(answer.is_err());
+        let said = content::of_answer(&answer);
         process.core.handle_answer(call.id, answer, clocks);
-        self.note(host, "answered", number, failed);
+        self.note(host, "answered", number, said);
         self.checks.membership.looked_at(host, &self.hosts[usize::from(host)])?;
         self.settle(host)
     }
@@ -136,12 +136,5 @@ fn words(request: &Request) -> String {
             let (clock, roster) = (gossip.clock_hash, gossip.roster_hash);
             format!("Gossip {{ swim: {:?}, clock {clock:016x}, roster {roster:016x} }}", gossip.swim)
         }
-    }
-}
-
-fn label(request: &Request) -> (&'static str, [u64; 2]) {
-    match request {
-        Request::Ping(ping) => ("ping", [ping.swim.len() as u64, ping.wall_millis]),
-        Request::Gossip(gossip) => ("gossip", [gossip.clock_hash, gossip.digests.len() as u64]),
     }
 }

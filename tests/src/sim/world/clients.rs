@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trellis_crdt::Kind;
-use trellis_node::core::{RequestError, Written};
+use trellis_node::core::{Core, RequestError, Written};
 use trellis_storage::{Cursor, Operation, OperationError, Outcome as Stored, slot_of};
 use trellis_wal::Lsn;
 
@@ -91,7 +91,7 @@ impl World {
             }
             RequestKind::Delete { kind } => (Operation::Delete { key, kind }, What::Delete),
             RequestKind::Read { kind } => return self.read(asked, key, kind),
-            RequestKind::List => return self.list(host, key),
+            RequestKind::List => return self.list(asked, key),
         };
         let (outcome, dots) = self.write(host, &operation, what)?;
         match outcome {
@@ -121,6 +121,9 @@ impl World {
             return Ok((Outcome::NobodyThere, Vec::new()));
         };
         let written = process.core.write(operation, clocks);
+        if let Ok(written) = &written {
+            self.checks.told(host, &process.core, operation, written.outcome)?;
+        }
         self.see_log(host)?;
         let in_hand = self.clients.in_hand.take();
         let dots = in_hand.map_or_else(Vec::new, |in_hand| in_hand.dots);
@@ -196,6 +199,11 @@ impl World {
         for ticket in tickets {
             let Some(waiting) = self.clients.waiting.remove(&ticket) else { continue };
             match waiting.stage {
+                Stage::Log { ref dots, .. } if !dots.is_empty() && !self.counts(host) => {
+                    self.note(host, "removed meanwhile", ticket, 0);
+                    self.coverage.count("writes of a node removed meanwhile");
+                    self.try_again(waiting.asked)?;
+                }
                 Stage::Read { last_change, .. } => {
                     self.coverage.count("reads that waited for the log");
                     self.answer_read(host, last_change)?;
@@ -223,9 +231,17 @@ impl World {
         Ok(())
     }
 
+    /// As the service asks before it answers a write.
+    fn counts(&self, host: u8) -> bool {
+        self.host(host).core().is_some_and(Core::counts)
+    }
+
     pub(super) fn on_replicated(&mut self, ticket: u64) -> Held {
         let Some(waiting) = self.clients.waiting.remove(&ticket) else { return Ok(()) };
         let Stage::Nodes { dots, replicas } = waiting.stage else { return Ok(()) };
+        if !self.counts(waiting.asked.host) {
+            return self.try_again(waiting.asked);
+        }
         self.note(waiting.asked.host, "replicated", ticket, u64::from(replicas));
         self.note_answer(ticket);
         self.coverage.count("writes answered by several nodes");
@@ -278,7 +294,7 @@ impl World {
             self.coverage.count("writes refused");
             return self.try_again(asked);
         };
-        drop(read);
+        self.checks.read(host, &self.hosts[usize::from(host)], (key, kind), &read, lsn)?;
         let durable = process.core.log().durable();
         let last_change = self.checks.last_change(host, key);
         self.coverage.count("reads answered");
@@ -326,19 +342,28 @@ impl World {
         }
     }
 
-    fn list(&mut self, host: u8, key: &'static str) -> Held {
+    fn list(&mut self, asked: Asked, key: &'static str) -> Held {
+        let host = asked.host;
         let Some(process) = &self.host(host).process else { return Ok(()) };
         let mut cursor = Cursor::at_slot(slot_of(key));
         let slot = cursor.slot();
-        let mut listed = Vec::new();
+        let (mut listed, mut until) = (Vec::new(), Lsn::ZERO);
         while cursor.slot() == slot {
-            let Ok((page, _)) = process.core.list(cursor, "", None, 2, 2) else { return Ok(()) };
+            let Ok((page, lsn)) = process.core.list(cursor, "", None, 2, 2) else { return Ok(()) };
+            until = until.max(lsn.unwrap_or(Lsn::ZERO));
             listed.extend(page.keys);
             let Some(next) = page.next else { break };
             cursor = next;
         }
+        let durable = process.core.log().durable();
+        let last_change = self.checks.last_change_in(host, slot);
         self.coverage.count("listings");
-        self.checks.listed(host, &self.hosts[usize::from(host)], slot, &listed)
+        self.checks.listed(host, &self.hosts[usize::from(host)], slot, &listed)?;
+        if until > durable {
+            self.wait(asked, Stage::Read { until, last_change }, READ_PATIENCE);
+            return Ok(());
+        }
+        self.answer_read(host, last_change)
     }
 }
 

@@ -6,7 +6,7 @@ use trellis_wal::Lsn;
 use super::{Event, World};
 use crate::invariants::{Context, Held};
 use crate::sim::agenda::Micros;
-use crate::sim::directory::Noted;
+use crate::sim::directory::{Noted, hash_of};
 use crate::sim::host::Host;
 
 impl World {
@@ -53,7 +53,7 @@ impl World {
         for (lsn, bytes) in records {
             let noted = Noted::read(lsn, bytes);
             let mut noted = noted.map_err(|error| self.checks.unreadable(host, &error))?;
-            self.trace.note(self.now, host, "log", [lsn.as_u64(), noted.bytes.len() as u64]);
+            self.trace.note(self.now, host, "log", [lsn.as_u64(), hash_of(&noted.bytes)]);
             self.checks.logged(
                 host,
                 &self.hosts[usize::from(host)],
@@ -108,6 +108,7 @@ impl World {
 
     fn on_notice(&mut self, host: u8, notice: &Notice) -> Held {
         use trellis_replication::{Event as Replication, Refusal};
+        self.trace.note(self.now, host, "notice", [hash_of(format!("{notice:?}").as_bytes()), 0]);
         self.trace.tell(self.now, host, "notice", || format!("{notice:?}"));
         if self.keeps_notices {
             self.notices.push((host, format!("{notice:?}")));
@@ -117,6 +118,12 @@ impl World {
             Notice::Replication(Replication::Superseded { .. }) => self.coverage.count("nodes superseded"),
             Notice::Replication(Replication::RefusedBy { refusal: Refusal::Stale { .. }, .. }) => {
                 self.on_stale(host);
+            }
+            Notice::Replication(Replication::Refused { refusal: Refusal::Removed { .. }, .. }) => {
+                self.coverage.count("refused as removed");
+            }
+            Notice::Replication(Replication::Refused { refusal: Refusal::Stale { .. }, .. }) => {
+                self.coverage.count("refused as stale");
             }
             Notice::Replication(Replication::PullFailed { .. }) => self.coverage.count("transfers given up"),
             _ => {}

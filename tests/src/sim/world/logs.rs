@@ -11,7 +11,7 @@ impl World {
         let (now, (low, high)) = (self.now, self.plan.limits.sync_micros);
         let Some(process) = &mut self.hosts[usize::from(host)].process else { return };
         let log = process.core.log();
-        if process.is_syncing || process.has_failed || log.last() <= log.durable() {
+        if process.is_syncing || process.is_poisoned || log.last() <= log.durable() {
             return;
         }
         process.is_syncing = true;
@@ -56,7 +56,7 @@ impl World {
             }
             Err(_) => {
                 self.on_durable(host)?;
-                self.on_log_failed(host, number)?;
+                self.log_fails_soon(host, number);
             }
         }
         self.settle(host)
@@ -66,15 +66,12 @@ impl World {
         let now = self.now;
         let Some(process) = self.process_mut(host, number) else { return Ok(()) };
         let is_idle = !process.is_syncing && process.last_sync + IDLE_BEFORE_ATTEST <= now;
-        if !is_idle || process.has_failed {
+        if !is_idle || process.is_poisoned {
             return Ok(());
         }
         match process.syncer.attest() {
             Ok(()) => process.attested = process.core.log().durable(),
-            Err(SyncError::Poisoned(_)) => {
-                self.on_log_failed(host, number)?;
-                self.settle(host)?;
-            }
+            Err(SyncError::Poisoned(_)) => self.log_fails_soon(host, number),
             Err(_) => {}
         }
         Ok(())
@@ -104,7 +101,19 @@ impl World {
         self.on_clients_durable(host)
     }
 
-    fn on_log_failed(&mut self, host: u8, number: u32) -> Held {
+    /// The thread of the log tells the core a moment later, and meanwhile the core works on.
+    fn log_fails_soon(&mut self, host: u8, number: u32) {
+        let at = self.now + self.dice.below(5_000);
+        if let Some(process) = self.process_mut(host, number) {
+            process.is_poisoned = true;
+            self.agenda.enter(at, Event::LogFails { host, process: number });
+        }
+    }
+
+    pub(super) fn on_log_failed(&mut self, host: u8, number: u32) -> Held {
+        if self.process(host, number).is_none() {
+            return Ok(());
+        }
         self.coverage.count("logs failed");
         let clocks = self.clocks(host);
         if let Some(process) = self.process_mut(host, number) {
@@ -117,7 +126,7 @@ impl World {
             let at = self.now + self.dice.between(100_000, 4_000_000);
             self.agenda.enter(at, Event::Start { host });
         }
-        Ok(())
+        self.settle(host)
     }
 }
 

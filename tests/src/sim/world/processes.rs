@@ -9,7 +9,7 @@ use trellis_wal::{Lsn, OpenError, RecoveryReport};
 use super::{Event, World};
 use crate::invariants::Held;
 use crate::sim::directory::{Durable, Noted};
-use crate::sim::host::{Boot, BootError, Booted, Process, boot};
+use crate::sim::host::{Backup, Boot, BootError, Booted, Process, boot};
 use crate::sim::plan::{Crash, Rot};
 
 impl World {
@@ -56,7 +56,7 @@ impl World {
     fn on_booted(&mut self, host: u8, booted: Booted) -> Held {
         let Booted { mut process, report, is_fresh, records } = booted;
         self.coverage.count("starts");
-        self.coverage.add("segments begun", report.segments as u64);
+        self.coverage.add("segments followed by others", report.segments.saturating_sub(1) as u64);
         if process.was_guest && !is_fresh {
             self.coverage.count("guests restarted");
         }
@@ -151,12 +151,10 @@ impl World {
 
     /// An operator gives a damaged disk up where another member can stand in, and otherwise finds its copy.
     fn replace_rotten_disk(&mut self, host: u8) {
-        let can_lose = self.can_lose(host);
-        let Some((disk, _)) = self.host_mut(host).rotten.take() else { return };
-        if can_lose {
+        let Some((copy, _)) = self.host_mut(host).rotten.take() else { return };
+        self.host_mut(host).directory.disk = copy;
+        if self.can_lose(host) {
             self.wipe(host);
-        } else {
-            self.host_mut(host).directory.disk = disk;
         }
     }
 
@@ -168,7 +166,7 @@ impl World {
         target.batches = std::mem::take(&mut process.batches);
         target.attested = process.attested;
         let tears = matches!(how, Crash::TearsSectors | Crash::TearsPages);
-        if tears && !process.has_failed {
+        if tears && !process.is_poisoned {
             target.directory.disk.cut_power_after(self.dice.below(12) as usize);
             // Whether the disk failed is no matter: the process is gone.
             let _ = process.syncer.sync_once();
@@ -238,7 +236,11 @@ impl World {
             // Its next epoch may be one that was used: nothing but the wall clock says otherwise.
             self.checks.membership.shared_names.insert(self.host(host).name.to_owned());
         }
+        let (old, is_sound) = (&self.host(host).directory, self.host(host).rotten.is_none());
+        let attic = (is_sound && old.durable.upto > Lsn::ZERO)
+            .then(|| Backup { disk: old.disk.duplicate(), node: old.node });
         let target = self.host_mut(host);
+        target.attic = attic.or(target.attic.take());
         target.directory = directory;
         target.submitted = Vec::new();
         target.batches = Vec::new();

@@ -1,5 +1,9 @@
 //! A whole history: trouble, healing, rest, quiet.
 
+use std::collections::BTreeSet;
+
+use trellis_replication::slot_clock_hash;
+
 use super::World;
 use crate::invariants::{Checks, Held, Violation};
 use crate::sim::agenda::Micros;
@@ -17,6 +21,7 @@ impl World {
         self.come_to_rest(heals_at + REST_WITHIN)?;
         self.checks.at_rest(&self.hosts)?;
         self.stay_quiet()?;
+        self.note_state();
         self.count_all();
         Ok(())
     }
@@ -44,7 +49,8 @@ impl World {
     fn stay_quiet(&mut self) -> Held {
         self.run_to(self.now + SETTLING)?;
         self.loud.clear();
-        self.run_to(self.now + QUIET)?;
+        let is_long = self.plan.seed.is_multiple_of(LONG_QUIET_ONE_IN);
+        self.run_to(self.now + if is_long { LONG_QUIET } else { QUIET })?;
         if !self.loud.is_empty() {
             let said = self.loud.iter().map(|(at, host, what)| format!("{what} of n{} at {at} us", host + 1));
             let detail = format!("with nothing left to say: {}", said.collect::<Vec<_>>().join(", "));
@@ -85,6 +91,21 @@ impl World {
         words
     }
 
+    /// What all hosts hold in the end, for the trace.
+    fn note_state(&mut self) {
+        let slots: BTreeSet<u8> =
+            self.checks.model.operations().iter().map(|operation| operation.slot).collect();
+        for host in 0..self.hosts.len() as u8 {
+            for slot in &slots {
+                let Some(core) = self.host(host).core() else { continue };
+                let (clock, digest) = core.look_at_slot(*slot, |keyspace| {
+                    (slot_clock_hash(*slot, keyspace.clock(*slot)), keyspace.digest(*slot))
+                });
+                self.note(host, "ends with", clock, digest as u64);
+            }
+        }
+    }
+
     fn count_all(&mut self) {
         for host in 0..self.hosts.len() as u8 {
             let status = self.host(host).core().map(|core| core.status(self.clocks(host)));
@@ -103,3 +124,6 @@ const REST_WITHIN: Micros = 120_000_000;
 const SETTLING: Micros = 1_500_000;
 /// Longer than some rounds of gossip and probes.
 const QUIET: Micros = 4_500_000;
+/// Some histories go on until nothing from before the healing can be left in membership.
+const LONG_QUIET: Micros = 25_000_000;
+const LONG_QUIET_ONE_IN: u64 = 10;

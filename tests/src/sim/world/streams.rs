@@ -4,7 +4,7 @@ use trellis_replication::{
     LinkEvent, LinkId, LinkKind, Message, PushReply, PushRequest, Refusal, SyncReply, SyncRequest,
 };
 
-use super::{Event, World};
+use super::{Event, World, content};
 use crate::invariants::Held;
 use crate::sim::agenda::Micros;
 use crate::sim::network::{Arrival, End, STREAM_MESSAGES_MAX, Stream};
@@ -74,7 +74,7 @@ impl World {
             let Stream { ends, is_over, .. } = &self.network.streams[stream as usize];
             (ends[other].host, *is_over || ends[other].link.is_none())
         };
-        let (name, numbers) = label(&message);
+        let (name, numbers) = content::of_message(&message);
         self.trace.note(self.now, host, name, numbers);
         self.trace.tell(self.now, host, "says", || format!("to n{}: {message:?}", to + 1));
         if !is_check(&message) {
@@ -152,9 +152,9 @@ impl World {
 
     pub(super) fn on_arrival(&mut self, stream: u32, end: u8) -> Held {
         let index = usize::from(end);
-        let (host, from) = {
+        let (host, from, sender) = {
             let ends = &self.network.streams[stream as usize].ends;
-            (ends[index].host, ends[1 - index].host)
+            (ends[index].host, ends[1 - index].host, ends[1 - index].process)
         };
         let is_cut = self.network.is_cut(from, host);
         let Stream { ends, is_over, .. } = &mut self.network.streams[stream as usize];
@@ -177,14 +177,43 @@ impl World {
             }
         };
         let clocks = self.clocks(host);
+        let out = self.is_of_one_who_is_out(host, number, (from, sender), &event);
         let Some(process) = self.process_mut(host, number) else { return Ok(()) };
         if event == LinkEvent::Closed {
             process.links.remove(&link);
         }
+        let before = process.core.log().last();
         process.core.handle_link(link, event, clocks);
+        let after = process.core.log().last();
         self.note(host, "arrival", link.as_u64(), u64::from(from));
+        if let Some(name) = out {
+            self.coverage.count("words of who is out");
+            self.checks.heard_out(host, name, before, after)?;
+        }
         self.settle(host)?;
         self.checks.is_bounded(host, &self.hosts, &self.plan.limits)
+    }
+
+    /// The name of who says something that changes state, if the host knows that it is removed or has a successor.
+    fn is_of_one_who_is_out(
+        &self,
+        host: u8,
+        number: u32,
+        (from, sender): (u8, u32),
+        event: &LinkEvent,
+    ) -> Option<&'static str> {
+        let changes = matches!(
+            event,
+            LinkEvent::PushRequest(PushRequest::Hello(_) | PushRequest::Deltas(_))
+                | LinkEvent::SyncReply(SyncReply::Chunk(_))
+        );
+        let source = self.host(from);
+        let speaker = source.process.as_ref().filter(|process| changes && process.number == sender)?;
+        let node = source.directory.node;
+        let core = &self.process(host, number)?.core;
+        let is_out =
+            core.look_at_peers(|replicator, _| self.checks.is_out(replicator.roster(), node, speaker));
+        is_out.then_some(source.name)
     }
 
     /// The core has closed a stream: the other end hears of it after what was sent before.
@@ -316,36 +345,6 @@ fn as_event(message: Message) -> LinkEvent {
         Message::PushReply(message) => LinkEvent::PushReply(message),
         Message::SyncRequest(message) => LinkEvent::SyncRequest(message),
         Message::SyncReply(message) => LinkEvent::SyncReply(message),
-    }
-}
-
-/// What a message is, for the trace, and two numbers of it.
-fn label(message: &Message) -> (&'static str, [u64; 2]) {
-    match message {
-        Message::PushRequest(PushRequest::Hello(hello)) => ("push hello", [hello.durable_lsn, 0]),
-        Message::PushRequest(PushRequest::Roster(roster)) => ("push roster", [roster.hash(), 0]),
-        Message::PushRequest(PushRequest::Deltas(deltas)) => {
-            ("push deltas", [deltas.len() as u64, deltas.first().map_or(0, |delta| delta.seq)])
-        }
-        Message::PushRequest(PushRequest::Gone { slot }) => ("push gone", [u64::from(*slot), 0]),
-        Message::PushReply(PushReply::Hello(hello)) => ("push welcome", [hello.durable_lsn, 0]),
-        Message::PushReply(PushReply::Refused(_)) => ("push refused", [0, 0]),
-        Message::PushReply(PushReply::Acked(prefixes)) => {
-            ("push acked", [prefixes.len() as u64, prefixes.first().map_or(0, |(_, prefix)| *prefix)])
-        }
-        Message::PushReply(PushReply::Wanted { first, last, .. }) => ("push wanted", [*first, *last]),
-        Message::SyncRequest(SyncRequest::Open(open)) => ("sync open", [open.clock_hash, open.roster_hash]),
-        Message::SyncRequest(SyncRequest::Clock { adopt, .. }) => ("sync clock", [adopt.len() as u64, 0]),
-        Message::SyncRequest(SyncRequest::More) => ("sync more", [0, 0]),
-        Message::SyncReply(SyncReply::InSync) => ("sync in step", [0, 0]),
-        Message::SyncReply(SyncReply::Unknown) => ("sync unknown", [0, 0]),
-        Message::SyncReply(SyncReply::Differs(hello)) => ("sync differs", [hello.durable_lsn, 0]),
-        Message::SyncReply(SyncReply::Chunk(chunk)) => {
-            let entries = chunk.slots.iter().map(|part| part.entries.len() as u64).sum();
-            ("sync chunk", [chunk.slots.len() as u64, entries])
-        }
-        Message::SyncReply(SyncReply::Done) => ("sync done", [0, 0]),
-        Message::SyncReply(SyncReply::Refused(_)) => ("sync refused", [0, 0]),
     }
 }
 

@@ -30,7 +30,12 @@ impl World {
     /// Begins a fault; false when there is nothing for it to befall.
     fn begin(&mut self, kind: FaultKind, lasts: Micros) -> Result<bool, Violation> {
         match kind {
-            FaultKind::OneWayCut { .. } | FaultKind::Partition { .. } => self.change_cuts(kind, true),
+            FaultKind::OneWayCut { .. } | FaultKind::Partition { .. } => {
+                if !self.divides(kind) {
+                    return Ok(false);
+                }
+                self.change_cuts(kind, true);
+            }
             FaultKind::BreakLinks { host } => {
                 for stream in self.streams_between(|a, _| a == host) {
                     self.break_stream(stream);
@@ -62,6 +67,13 @@ impl World {
                 for host in 0..self.hosts.len() as u8 {
                     self.strike(host, how);
                 }
+            }
+            FaultKind::FailSync { host, .. }
+            | FaultKind::FailWrite { host }
+            | FaultKind::SlowDisk { host, .. }
+                if self.host(host).process.is_none() =>
+            {
+                return Ok(false);
             }
             FaultKind::FailSync { host, is_for_good } => {
                 let count = if is_for_good { 4 } else { 1 };
@@ -99,6 +111,17 @@ impl World {
                 self.back_up(host);
             }
             FaultKind::Restore { host } => return Ok(self.restore(host)),
+            FaultKind::ReturnDisk { host } => {
+                let target = self.host_mut(host);
+                if target.attic.is_none() {
+                    return Ok(false);
+                }
+                std::mem::swap(&mut target.attic, &mut target.backup);
+                let is_returned = self.restore(host);
+                let target = self.host_mut(host);
+                std::mem::swap(&mut target.attic, &mut target.backup);
+                return Ok(is_returned);
+            }
             FaultKind::Clone { host } => return self.clone_host(host),
             FaultKind::WallJump { host, millis } => {
                 let target = self.host_mut(host);
@@ -148,6 +171,7 @@ impl World {
             | FaultKind::Rot { host, .. }
             | FaultKind::LoseDisk { host }
             | FaultKind::Restore { host }
+            | FaultKind::ReturnDisk { host }
             | FaultKind::Leave { host } => {
                 if self.host(host).process.is_none() {
                     self.start(host)?;
@@ -215,6 +239,18 @@ impl World {
                     self.break_stream(stream);
                 }
             }
+        }
+    }
+
+    /// Whether a cut keeps anybody from anybody.
+    fn divides(&self, kind: FaultKind) -> bool {
+        match kind {
+            FaultKind::OneWayCut { from, to } => from != to,
+            FaultKind::Partition { side } => {
+                let inside = (0..self.hosts.len()).filter(|host| (side >> host) & 1 == 1).count();
+                inside > 0 && inside < self.hosts.len()
+            }
+            _ => false,
         }
     }
 
