@@ -46,6 +46,9 @@ pub enum Reason {
     ClockSkew,
     /// The node was removed from the cluster.
     Removed,
+    /// The node was removed from the cluster while a write waited: no other node takes the write from it any more, and
+    /// some may have it.
+    RemovedMeanwhile,
     /// Fewer nodes than asked for hold the write durably so far. It stands and spreads.
     ReplicaWaitTimeout,
     /// The call's time is over.
@@ -63,7 +66,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::InvalidKey,
         Self::InvalidArgument,
         Self::InvalidPageToken,
@@ -80,6 +83,7 @@ impl Reason {
         Self::DiskFull,
         Self::ClockSkew,
         Self::Removed,
+        Self::RemovedMeanwhile,
         Self::ReplicaWaitTimeout,
         Self::DeadlineExceeded,
         Self::RoleNotAllowed,
@@ -108,6 +112,7 @@ impl Reason {
             Self::DiskFull => "DISK_FULL",
             Self::ClockSkew => "CLOCK_SKEW",
             Self::Removed => "REMOVED",
+            Self::RemovedMeanwhile => "REMOVED_MEANWHILE",
             Self::ReplicaWaitTimeout => "REPLICA_WAIT_TIMEOUT",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::RoleNotAllowed => "ROLE_NOT_ALLOWED",
@@ -127,7 +132,9 @@ impl Reason {
     pub const fn write_outcome(self) -> WriteOutcome {
         match self {
             Self::ReplicaWaitTimeout => WriteOutcome::Stands,
-            Self::StorageFailed | Self::DeadlineExceeded | Self::Internal => WriteOutcome::Unknown,
+            Self::StorageFailed | Self::RemovedMeanwhile | Self::DeadlineExceeded | Self::Internal => {
+                WriteOutcome::Unknown
+            }
             _ => WriteOutcome::NotDone,
         }
     }
@@ -147,7 +154,8 @@ impl Reason {
             | Self::StorageFailed
             | Self::DiskFull
             | Self::ClockSkew
-            | Self::Removed => Code::Unavailable,
+            | Self::Removed
+            | Self::RemovedMeanwhile => Code::Unavailable,
             Self::ReplicaWaitTimeout | Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::RoleNotAllowed => Code::PermissionDenied,
             Self::NoRoleInCertificate | Self::ForeignCluster => Code::Unauthenticated,

@@ -194,12 +194,11 @@ fn failure(error: &ServiceError, key: &str) -> Failure {
         )
         .with("acked", reached)
         .with("wanted", wanted),
-        ServiceError::RemovedMeanwhile { wanted } => Failure::new(
-            Reason::ReplicaWaitTimeout,
-            "the cluster removed this node while the write waited, and takes nothing from it: write it again at another node",
-        )
-        .with("acked", 0)
-        .with("wanted", wanted),
+        ServiceError::RemovedMeanwhile => Failure::new(
+            Reason::RemovedMeanwhile,
+            "the cluster removed this node while the write waited; whether the write survives is unknown: read it back \
+             at another node",
+        ),
         ServiceError::Refused(error) => Failure::internal(&error.to_string()),
     }
 }

@@ -46,8 +46,8 @@ pub(crate) enum ServiceError {
     MemoryLimit,
     /// Too few nodes were heard of in time; the write stands.
     TooFewReplicas { reached: u32, wanted: u32 },
-    /// The cluster removed this node while the write waited: the write is in its log, and nobody takes it from there.
-    RemovedMeanwhile { wanted: u32 },
+    /// The cluster removed this node while the write waited: nobody takes it from here any more.
+    RemovedMeanwhile,
 }
 
 impl Service {
@@ -83,7 +83,7 @@ impl Service {
             self.await_replicas(dot, promise).await?;
         }
         if written.dot.is_some() && !self.core.counts() {
-            return Err(ServiceError::RemovedMeanwhile { wanted: promise.replicas.max(1) });
+            return Err(ServiceError::RemovedMeanwhile);
         }
         Ok(written.outcome)
     }

@@ -161,7 +161,8 @@ fn kind_of(reason: Reason) -> ErrorKind {
         | Reason::StorageFailed
         | Reason::DiskFull
         | Reason::ClockSkew
-        | Reason::Removed => ErrorKind::Unreachable,
+        | Reason::Removed
+        | Reason::RemovedMeanwhile => ErrorKind::Unreachable,
         Reason::ReplicaWaitTimeout | Reason::DeadlineExceeded => ErrorKind::TimedOut,
         Reason::RoleNotAllowed | Reason::NoRoleInCertificate | Reason::ForeignCluster => ErrorKind::Denied,
         Reason::Internal => ErrorKind::Internal,
