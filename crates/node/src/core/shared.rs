@@ -62,6 +62,12 @@ impl Shared {
         self.log.has_room() || fault::is_off("8 a full log takes no more")
     }
 
+    /// Whether what waits for the log would wait for ever (R17). The log may have failed before the node is told.
+    pub(crate) fn has_failed_log(&self) -> bool {
+        let has_failed = self.phase() == Phase::Failed || self.log.poisoned().is_some();
+        has_failed && !fault::is_off("R17 a failed log stops the node")
+    }
+
     /// The end of what is told to others as durable.
     pub(crate) fn durable(&self) -> Lsn {
         if self.ignores_failure() { self.log.last() } else { self.log.durable() }

@@ -14,6 +14,7 @@ use super::{Core, Now, Recovery, Settings, Written};
 pub(crate) struct Solo {
     pub(crate) core: Core,
     pub(crate) syncer: Syncer<MemoryDisk>,
+    pub(crate) disk: MemoryDisk,
     pub(crate) now: Now,
 }
 
@@ -31,7 +32,8 @@ impl Solo {
     fn start(moment: Instant, founding: Option<FoundingId>) -> Self {
         let now = Now { instant: moment, wall_millis: 1_700_000_000_000 };
         let seed = OpenSeed { log_uuid: [1; 16], salt: 1 };
-        let opened = trellis_wal::open(MemoryDisk::new(), WAL, seed).expect("an empty disk opens");
+        let disk = MemoryDisk::new();
+        let opened = trellis_wal::open(disk.clone(), WAL, seed).expect("an empty disk opens");
         let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
         let (node, replica) = (NodeId::from_u64(1), ReplicaId::from_u64(1));
         let owner = Owner { node, epoch: now.wall_millis };
@@ -54,7 +56,7 @@ impl Solo {
             seed: 1,
         };
         let core = Core::new(settings, recovery.finish(), opened.log, now).expect("defaults are valid");
-        Self { core, syncer, now }
+        Self { core, syncer, disk, now }
     }
 
     /// Makes everything durable that was logged.

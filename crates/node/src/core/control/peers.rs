@@ -75,6 +75,8 @@ impl Control {
                 Some(address) => self.effects.push_back(Effect::Open { link, kind, peer, address }),
                 None => self.replicator.handle_link(link, LinkEvent::Closed, now),
             },
+            // Its content may be in memory only, as what the log has refused is.
+            Output::Send { after: After::Everything, .. } if host.shared.has_failed_log() => {}
             Output::Send { link, message, after } => {
                 let after = match after {
                     After::Nothing => Lsn::ZERO,
@@ -260,6 +262,7 @@ mod tests {
     use trellis_crdt::Kind;
     use trellis_replication::{Hello, Identity, NodeClock, NodeId, PushRequest, Roster};
     use trellis_storage::{Config as StorageConfig, Keyspace, Operation, slot_of};
+    use trellis_wal::{Fault, Operation as DiskOperation};
 
     use super::*;
     use crate::core::solo::{CLUSTER, Solo};
@@ -286,6 +289,30 @@ mod tests {
         assert_eq!(solo.value("hits"), 2);
         let slot = slot_of("hits");
         assert!(solo.core.look_at_slot(slot, |keyspace| keyspace.is_settled(slot)));
+    }
+
+    #[test]
+    fn between_a_failed_sync_and_the_news_of_it_nothing_leaves_that_is_not_logged() {
+        let mut solo = Solo::founder(Instant::now());
+        solo.increment("hits", 1);
+        solo.sync();
+        while solo.core.poll_effect().is_some() {}
+        let failure = Fault { operation: DiskOperation::Sync, after: 0, kind: std::io::ErrorKind::Other };
+        solo.disk.inject(failure);
+        assert!(solo.syncer.attest().is_err());
+        let newcomer = Identity {
+            name: "n2".to_owned(),
+            node: NodeId::from_u64(2),
+            replica: ReplicaId::from_u64(2),
+            epoch: 1,
+            boot_nonce: 2,
+        };
+        let link = solo.core.accept("n2", LinkKind::PushIn, solo.now);
+        let greeting = LinkEvent::PushRequest(PushRequest::Hello(hello(newcomer)));
+        solo.core.handle_link(link, greeting, solo.now);
+        let effects: Vec<Effect> = std::iter::from_fn(|| solo.core.poll_effect()).collect();
+        assert!(effects.contains(&Effect::Phase(Phase::Failed)), "{effects:?}");
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Send { .. })), "{effects:?}");
     }
 
     /// A delta of `liar` whose list has an operation of `author` in it.
