@@ -54,7 +54,10 @@ pub(crate) fn admit(
     if hello.identity.name == local.name || node == local.node {
         return Err(Refusal::NameTaken { name: local.name.clone(), holder: local.node });
     }
-    let is_stale = is_stale(roster, &hello.identity) || is_stale(&hello.roster, &hello.identity);
+    // A process may itself have heard of the one that follows it.
+    let is_stale = [roster, &hello.roster]
+        .iter()
+        .any(|roster| roster.has_successor(node, hello.identity.replica, hello.identity.epoch));
     if is_stale && !fault::is_off("R14 a process that has a successor is refused") {
         return Err(Refusal::Stale { node });
     }
@@ -71,14 +74,6 @@ pub(crate) fn admit(
     learned.replicas.insert(hello.identity.replica, Owner { node, epoch: hello.identity.epoch });
     learned.removed.extend(superseded);
     Ok(Admission { roster: learned, superseded })
-}
-
-/// Whether `roster` knows a newer process of the same node. Asked of both rosters: a process may itself have heard of
-/// the one that follows it.
-fn is_stale(roster: &Roster, identity: &Identity) -> bool {
-    roster
-        .newest_replica(identity.node)
-        .is_some_and(|(replica, epoch)| (epoch, replica) > (identity.epoch, identity.replica))
 }
 
 fn same_founding(ours: Option<FoundingId>, theirs: Option<FoundingId>) -> Result<(), Refusal> {

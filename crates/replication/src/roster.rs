@@ -129,6 +129,12 @@ impl Roster {
             .max_by_key(|(replica, epoch)| (*epoch, *replica))
     }
 
+    /// Tells whether a newer replica of `node` is known than this one of `epoch`: its process has a successor.
+    pub fn has_successor(&self, node: NodeId, replica: ReplicaId, epoch: u64) -> bool {
+        self.newest_replica(node)
+            .is_some_and(|(newest, newest_epoch)| (newest_epoch, newest) > (epoch, replica))
+    }
+
     /// Returns a hash by which two nodes learn whether theirs are equal; the same on every machine.
     pub fn hash(&self) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(0, 0);

@@ -1,10 +1,12 @@
 //! Many histories on all cores, and what is told when one of them fails.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -170,12 +172,20 @@ impl Campaign {
         let started = Instant::now();
         let (next, done, is_over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
         let total: Mutex<Totals> = Mutex::default();
+        // Nothing is sent: the channel closes when the last worker has ended, in whatever way.
+        let (works, ended) = mpsc::channel::<Infallible>();
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
-                scope.spawn(|| self.work(started, (&next, &done, &is_over), &total));
+                let works = works.clone();
+                let (next, done, is_over, total) = (&next, &done, &is_over, &total);
+                scope.spawn(move || {
+                    self.work(started, (next, done, is_over), total);
+                    drop(works);
+                });
             }
+            drop(works);
             if self.shows_progress {
-                self.show_progress(started, &done, &is_over);
+                show_progress(started, &done, &ended);
             }
         });
         let total = total.into_inner().unwrap_or_default();
@@ -213,11 +223,7 @@ impl Campaign {
             }
             done.fetch_add(1, Ordering::Relaxed);
         }
-        let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        total.merge(own);
-        if total.workers_done == self.threads.max(1) {
-            is_over.store(true, Ordering::Relaxed);
-        }
+        total.lock().unwrap_or_else(std::sync::PoisonError::into_inner).merge(own);
     }
 
     /// Runs a failed seed once more, with a trace in words.
@@ -239,17 +245,12 @@ impl Campaign {
             last_steps: history.last_steps,
         }
     }
+}
 
-    fn show_progress(&self, started: Instant, done: &AtomicU64, is_over: &AtomicBool) {
-        let mut shown = Instant::now();
-        while !is_over.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(50));
-            if shown.elapsed() >= PROGRESS {
-                shown = Instant::now();
-                let (done, seconds) = (done.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
-                eprintln!("{done} histories, {:.0} a second", done as f64 / seconds);
-            }
-        }
+fn show_progress(started: Instant, done: &AtomicU64, ended: &Receiver<Infallible>) {
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PROGRESS) {
+        let (done, seconds) = (done.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
+        eprintln!("{done} histories, {:.0} a second", done as f64 / seconds);
     }
 }
 
@@ -260,7 +261,6 @@ struct Totals {
     micros: u64,
     coverage: Coverage,
     failed: Option<u64>,
-    workers_done: usize,
 }
 
 impl Totals {
@@ -270,7 +270,6 @@ impl Totals {
         self.micros += other.micros;
         self.coverage.merge(&other.coverage);
         self.failed = [self.failed, other.failed].into_iter().flatten().min();
-        self.workers_done += 1;
     }
 }
 

@@ -87,8 +87,7 @@ impl Replicator {
     fn drop_predecessors(&mut self, now: Instant) {
         let has_successor = |replica: ReplicaId| {
             let owner = self.roster.replicas.get(&replica);
-            let newest = owner.and_then(|owner| self.roster.newest_replica(owner.node));
-            newest.is_some_and(|(newest, _)| newest != replica)
+            owner.is_some_and(|owner| self.roster.has_successor(owner.node, replica, owner.epoch))
         };
         let gone: Vec<LinkId> = self
             .links
