@@ -1,6 +1,6 @@
 //! What one operation changes.
 
-use alloc::boxed::Box;
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::codec::{Decode, Encode, Reader, write_bytes};
@@ -8,20 +8,31 @@ use crate::error::DecodeError;
 use crate::kind::Kind;
 
 /// What one operation changes: a counter, a register, a flag, or one element of a set. Ordered by key.
+///
+/// One that was decoded borrows from the bytes it came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Atom {
+pub struct Atom<'a> {
     /// The key, 1..=[`KEY_BYTES_MAX`] bytes.
-    pub key: Box<str>,
+    pub key: Cow<'a, str>,
     /// The kind. Two kinds under one key are two entries.
     pub kind: Kind,
     /// The element: of a set always, of anything else never.
-    pub element: Option<Box<[u8]>>,
+    pub element: Option<Cow<'a, [u8]>>,
 }
 
-impl Atom {
+impl<'a> Atom<'a> {
     /// Names the whole value of this kind under a key; for kinds other than sets.
-    pub fn new(key: impl Into<Box<str>>, kind: Kind) -> Self {
+    pub fn new(key: impl Into<Cow<'a, str>>, kind: Kind) -> Self {
         Self { key: key.into(), kind, element: None }
+    }
+
+    /// Returns the atom with its names copied, unless they are its own already.
+    pub fn into_owned(self) -> Atom<'static> {
+        Atom {
+            key: Cow::Owned(self.key.into_owned()),
+            kind: self.kind,
+            element: self.element.map(|element| Cow::Owned(element.into_owned())),
+        }
     }
 }
 
@@ -31,7 +42,7 @@ impl Atom {
 ///
 /// When the key is not within its limits, or there is an element where the kind has none, or none where it has one:
 /// what nobody could read must not be written.
-impl Encode for Atom {
+impl Encode for Atom<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         assert!(
             (1..=KEY_BYTES_MAX).contains(&self.key.len()),
@@ -46,8 +57,9 @@ impl Encode for Atom {
     }
 }
 
-impl Decode for Atom {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a> Decode<'a> for Atom<'a> {
+    #[inline]
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let code = input.u8()?;
         let kind = Kind::from_code(code).ok_or(DecodeError::UnsupportedKind { code })?;
         let key = input.bytes()?;

@@ -4,6 +4,7 @@
 //! behind their length. Every list is sorted. So equal values have equal bytes, and what decodes encodes back to
 //! the bytes it came from. No length that the bytes claim is allocated before as many bytes were seen.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ mod listed_dot;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use listed_dot::{DotReader, write_dot};
+pub use listed_dot::{DotReader, write_dot};
 
 /// A value with one canonical spelling in bytes.
 pub trait Encode {
@@ -21,14 +22,14 @@ pub trait Encode {
     fn encode(&self, out: &mut Vec<u8>);
 }
 
-/// A value that can be read back from its canonical bytes.
-pub trait Decode: Sized {
+/// A value that can be read back from its canonical bytes, and may borrow from them.
+pub trait Decode<'a>: Sized {
     /// Reads one value from the front of `input`.
     ///
     /// # Errors
     ///
     /// When the bytes are not what [`Encode::encode`] makes. The reader is then somewhere within the value.
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError>;
 }
 
 /// A cursor over bytes from outside: it never panics, and copies nothing.
@@ -39,6 +40,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the front of `bytes`.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// `Truncated` when none is left.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         let [byte] = self.array()?;
         Ok(byte)
@@ -58,6 +61,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// `Truncated` when fewer are left.
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_le_bytes)
     }
@@ -67,20 +71,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// `Truncated`, `VarintOverflow` beyond 64 bits, `NonMinimalVarint` when the last byte adds nothing.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let byte = self.u8()?;
-            let bits = u64::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                return Err(DecodeError::VarintOverflow);
+        match *self.rest {
+            [byte, ref rest @ ..] if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
             }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return if byte == 0 && shift > 0 { Err(DecodeError::NonMinimalVarint) } else { Ok(value) };
-            }
+            _ => self.long_varint(),
         }
-        Err(DecodeError::VarintOverflow)
     }
 
     /// Reads a byte string behind its length.
@@ -88,6 +87,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// As [`varint`](Self::varint) for the length; `Truncated` when fewer bytes are left than it claims.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.varint()?).map_err(|_| DecodeError::Truncated)?;
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
@@ -115,6 +115,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// `TrailingBytes` when something is left.
+    #[inline]
     pub const fn finish(&self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -122,6 +123,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a varint of any length: most have one byte, and need no loop.
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return Err(DecodeError::VarintOverflow);
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return if byte == 0 && shift > 0 { Err(DecodeError::NonMinimalVarint) } else { Ok(value) };
+            }
+        }
+        Err(DecodeError::VarintOverflow)
+    }
+
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (array, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -130,6 +149,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends `value` as a LEB128 varint: 1 byte below 128, at most 10.
+#[inline]
 pub fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         // The low seven bits go first; the cast cuts the rest off.
@@ -145,21 +165,91 @@ pub fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The value of a register: at most [`VALUE_BYTES_MAX`] bytes, behind their length.
-impl Encode for Box<[u8]> {
+/// The value of a register or the element of a set: at most [`VALUE_BYTES_MAX`] bytes, behind their length.
+///
+/// # Panics
+///
+/// When it is longer: what nobody could read must not be written.
+impl Encode for &[u8] {
     fn encode(&self, out: &mut Vec<u8>) {
         assert!(self.len() <= VALUE_BYTES_MAX, "the length of a value is checked where it enters");
         write_bytes(out, self);
     }
 }
 
-impl Decode for Box<[u8]> {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a> Decode<'a> for &'a [u8] {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = input.bytes()?;
         if bytes.len() > VALUE_BYTES_MAX {
             return Err(DecodeError::ValueTooLong { bytes: bytes.len() });
         }
-        Ok(bytes.into())
+        Ok(bytes)
+    }
+}
+
+impl Encode for Cow<'_, [u8]> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (&**self).encode(out);
+    }
+}
+
+/// Borrows the bytes.
+impl<'a> Decode<'a> for Cow<'a, [u8]> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Decode::decode(input).map(Self::Borrowed)
+    }
+}
+
+impl Encode for Box<[u8]> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (&**self).encode(out);
+    }
+}
+
+impl<'a> Decode<'a> for Box<[u8]> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        <&[u8]>::decode(input).map(Self::from)
+    }
+}
+
+/// One byte.
+impl Encode for u8 {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(*self);
+    }
+}
+
+impl<'a> Decode<'a> for u8 {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        input.u8()
+    }
+}
+
+/// One byte: 0 or 1.
+impl Encode for bool {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+}
+
+impl<'a> Decode<'a> for bool {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            form => Err(DecodeError::UnsupportedForm { form }),
+        }
+    }
+}
+
+/// No bytes.
+impl Encode for () {
+    fn encode(&self, _out: &mut Vec<u8>) {}
+}
+
+impl<'a> Decode<'a> for () {
+    fn decode(_input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(())
     }
 }
 

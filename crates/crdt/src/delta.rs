@@ -13,24 +13,29 @@ use crate::version_vector::VersionVector;
 /// What one operation changed: the pieces that it wrote, under the list that it observed.
 ///
 /// Encoded once, by the origin, for log and wire alike. Merging it is idempotent and commutes with every other merge
-/// of the same atom.
+/// of the same atom. One that was decoded borrows its key, element and values from the bytes it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Delta<A = ReplicaId> {
+pub struct Delta<'a, A = ReplicaId> {
     /// The operation.
     pub dot: Dot<A>,
     /// The atom it changed, with the pieces it wrote. The list names the actor of `dot` at exactly `dot.seq`: an
     /// operation is the last of its actor that it knows of.
-    pub entry: Entry<A>,
+    pub entry: Entry<'a, A>,
 }
 
-impl<A: Actor> Delta<A> {
+impl<A: Actor> Delta<'_, A> {
+    /// Returns the delta with all bytes copied, unless they are its own already.
+    pub fn into_owned(self) -> Delta<'static, A> {
+        Delta { dot: self.dot, entry: self.entry.into_owned() }
+    }
+
     /// Returns every actor that the delta names, in ascending order: those of its list, which covers its pieces.
     pub fn origins(&self) -> impl ExactSizeIterator<Item = A> {
         self.entry.origins()
     }
 }
 
-impl<A: Actor + Encode> Delta<A> {
+impl<A: Actor + Encode> Delta<'_, A> {
     /// Encodes the delta: the format version, the atom, the dot, what it observed of other actors, the pieces.
     ///
     /// # Panics
@@ -38,24 +43,34 @@ impl<A: Actor + Encode> Delta<A> {
     /// When the list does not name the dot's actor at its seq, the atom's kind is not the value's, or a limit is
     /// exceeded: what nobody could read must not be written.
     pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.entry.buffer();
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Appends what [`encode`](Self::encode) returns to `out`.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode`](Self::encode); `out` then holds a part of the delta.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
         let context = self.entry.value.context();
         let is_last = context.get(self.dot.actor) == self.dot.seq;
         assert!(is_last, "an operation is the last of its actor in the list it observed");
-        let mut out = self.entry.encode_atom();
-        self.dot.encode(&mut out);
-        context.encode_without(self.dot.actor, &mut out);
-        self.entry.value.encode_pieces(&mut out);
-        out
+        self.entry.encode_atom(out);
+        self.dot.encode(out);
+        context.encode_without(self.dot.actor, out);
+        self.entry.value.encode_pieces(out);
     }
 }
 
-impl<A: Actor + Decode> Delta<A> {
-    /// Decodes a delta.
+impl<'a, A: Actor + Decode<'a>> Delta<'a, A> {
+    /// Decodes a delta. Allocates nothing when it names one actor.
     ///
     /// # Errors
     ///
     /// When the bytes are not what [`encode`](Self::encode) makes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let atom = decode_atom(&mut input)?;
         let dot = Dot::<A>::decode(&mut input)?;
@@ -65,69 +80,91 @@ impl<A: Actor + Decode> Delta<A> {
             return Err(DecodeError::Unsorted);
         }
         context.advance(dot);
-        let value = Value::decode_pieces(atom.kind, context, &mut input)?;
+        let value = Value::only_list(atom.kind, context);
+        let mut delta = Self { dot, entry: Entry { atom, value } };
+        delta.entry.value.read_pieces(&mut input)?;
         input.finish()?;
-        Ok(Self { dot, entry: Entry { atom, value } })
+        Ok(delta)
     }
 }
 
-/// An atom whole, as catch-up and snapshots carry it.
+/// An atom whole, as catch-up and snapshots carry it. One that was decoded borrows as a [`Delta`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Entry<A = ReplicaId> {
+pub struct Entry<'a, A = ReplicaId> {
     /// Which atom.
-    pub atom: Atom,
+    pub atom: Atom<'a>,
     /// Its pieces and its list. The kind is the atom's.
-    pub value: Value<A>,
+    pub value: Value<'a, A>,
 }
 
-impl<A: Actor> Entry<A> {
+impl<A: Actor> Entry<'_, A> {
+    /// Returns the entry with all bytes copied, unless they are its own already.
+    pub fn into_owned(self) -> Entry<'static, A> {
+        Entry { atom: self.atom.into_owned(), value: self.value.into_owned() }
+    }
+
     /// Returns every actor that the entry names, in ascending order: those of its list, which covers its pieces.
     pub fn origins(&self) -> impl ExactSizeIterator<Item = A> {
         self.value.context().iter().map(|(actor, _)| actor)
     }
 }
 
-impl<A: Actor + Encode> Entry<A> {
+impl<A: Actor + Encode> Entry<'_, A> {
     /// Encodes the entry: the format version, the atom, the list, the pieces.
     ///
     /// # Panics
     ///
     /// When the atom's kind is not the value's, or a limit is exceeded: what nobody could read must not be written.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.encode_atom();
-        self.value.context().encode(&mut out);
-        self.value.encode_pieces(&mut out);
+        let mut out = self.buffer();
+        self.encode_into(&mut out);
         out
+    }
+
+    /// Appends what [`encode`](Self::encode) returns to `out`.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode`](Self::encode); `out` then holds a part of the entry.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        self.encode_atom(out);
+        self.value.context().encode(out);
+        self.value.encode_pieces(out);
     }
 }
 
-impl<A> Entry<A> {
-    fn encode_atom(&self) -> Vec<u8> {
+impl<A> Entry<'_, A> {
+    /// Returns an empty buffer with room for what is small.
+    fn buffer(&self) -> Vec<u8> {
+        Vec::with_capacity(self.atom.key.len() + HEADER_BYTES_HINT)
+    }
+
+    fn encode_atom(&self, out: &mut Vec<u8>) {
         assert_eq!(self.atom.kind, self.value.kind(), "an entry holds a value of its atom's kind");
-        let mut out = Vec::with_capacity(self.atom.key.len() + HEADER_BYTES_HINT);
         out.push(FORMAT_VERSION);
-        self.atom.encode(&mut out);
-        out
+        self.atom.encode(out);
     }
 }
 
-impl<A: Actor + Decode> Entry<A> {
-    /// Decodes an entry.
+impl<'a, A: Actor + Decode<'a>> Entry<'a, A> {
+    /// Decodes an entry. Allocates nothing when it names one actor.
     ///
     /// # Errors
     ///
     /// When the bytes are not what [`encode`](Self::encode) makes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);
         let atom = decode_atom(&mut input)?;
         let context = VersionVector::decode(&mut input)?;
-        let value = Value::decode_pieces(atom.kind, context, &mut input)?;
+        let value = Value::only_list(atom.kind, context);
+        let mut entry = Self { atom, value };
+        entry.value.read_pieces(&mut input)?;
         input.finish()?;
-        Ok(Self { atom, value })
+        Ok(entry)
     }
 }
 
-fn decode_atom(input: &mut Reader<'_>) -> Result<Atom, DecodeError> {
+fn decode_atom<'a>(input: &mut Reader<'a>) -> Result<Atom<'a>, DecodeError> {
     match input.u8()? {
         FORMAT_VERSION => Atom::decode(input),
         version => Err(DecodeError::UnsupportedVersion { version }),

@@ -34,8 +34,9 @@ impl<A: Encode> Encode for Dot<A> {
     }
 }
 
-impl<A: Decode> Decode for Dot<A> {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a, A: Decode<'a>> Decode<'a> for Dot<A> {
+    #[inline]
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let actor = A::decode(input)?;
         match input.varint()? {
             0 => Err(DecodeError::ZeroSeq),

@@ -29,6 +29,10 @@ pub const RULES: &[&str] = &[
     "mv: a write replaces what it saw",
     // A value whose successor arrived before it comes back.
     "mv: what was replaced stays away",
+    // A removal takes away additions that it did not see, where they arrived first.
+    "set: an addition wins over a removal that did not see it",
+    // A flag reads as enabled while an enabling is held, whatever was disabled beside it.
+    "flag: disabling wins",
     // After the wall clock went back, a write loses to what its writer had seen.
     "hlc: stamps only grow",
 ];

@@ -68,8 +68,8 @@ impl Encode for Hlc {
     }
 }
 
-impl Decode for Hlc {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a> Decode<'a> for Hlc {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         input.u64().map(Self)
     }
 }

@@ -1,15 +1,19 @@
 //! What every value here obeys: one trait, and what a merge may be told to leave out.
 
+use alloc::borrow::Cow;
+
 use crate::codec::Encode;
 use crate::dot::Dot;
+use crate::replica_id::Actor;
 use crate::version_vector::VersionVector;
 
 /// A state-based delta CRDT that carries its own causal context.
 ///
 /// A value consists of *pieces* (the slots of a counter, the write of an lww-register, the values of an
-/// mv-register), each made by one operation and named by its dot, and of the *list*: actor → greatest seq merged of
-/// that actor's operations on this value. An operation supersedes its actor's earlier ones on the same value, so the
-/// list is exactly the causal context, whatever order the operations came in. It covers the dot of every piece.
+/// mv-register, the dots of a flag or an element), each made by one operation and named by its dot, and of the
+/// *list*: actor → greatest seq merged of that actor's operations on this value. An operation supersedes its actor's
+/// earlier ones on the same value, so the list is exactly the causal context, whatever order the operations came in.
+/// It covers the dot of every piece. A set is many such values, one for each element, each with a list of its own.
 ///
 /// The axioms, over all values that operations and merges can reach:
 ///
@@ -21,13 +25,13 @@ use crate::version_vector::VersionVector;
 ///   removed or superseded here, and is not taken. The filter is per piece: the rest of the same value is.
 ///
 /// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, sections 4 and 7.
-pub trait Crdt<A>: Clone {
+pub trait Crdt<A: Actor>: Clone {
     /// Merges `other` into `self`, piece by piece, leaving out what `covered` says was removed here.
     ///
     /// A piece that both hold is joined; a piece of `other` alone is taken unless the list here or `covered` covers
     /// its dot; a piece held here alone is dropped when the list of `other` covers its dot, save in counters and
     /// lww-registers, whose removals are pieces themselves. Then the lists are joined. Idempotent; the list only
-    /// grows. O(pieces × log actors), and O(actors) more for each piece that is not held here.
+    /// grows. O(pieces and actors of both).
     fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>);
 
     /// Merges `other` into `self`: the join of the lattice.
@@ -35,10 +39,19 @@ pub trait Crdt<A>: Clone {
         self.merge_unless(other, &Nothing);
     }
 
-    /// Returns the list: actor → greatest seq merged of its operations on this value.
-    fn context(&self) -> &VersionVector<A>;
+    /// Merges what an operation elsewhere changed: a delta is a value of the same lattice.
+    fn apply_delta(&mut self, delta: &Self) {
+        self.merge(delta);
+    }
 
-    /// Tells whether a reader would find nothing: no amount that is not reset, no value.
+    /// Returns the list: actor → greatest seq merged of its operations on this value.
+    ///
+    /// A set joins the lists of its elements, which costs O(elements × actors). All other kinds own one list, and have
+    /// a method of the same name that returns a reference to it; where the type is known, that method is the one
+    /// called.
+    fn context(&self) -> Cow<'_, VersionVector<A>>;
+
+    /// Tells whether a reader would find nothing: no amount that is not reset, no value, no element, no enabling.
     ///
     /// A counter that was incremented and then decremented to zero is not empty.
     fn is_empty(&self) -> bool;

@@ -2,8 +2,8 @@
 //!
 //! A replica changes a value by an operation that takes a [`Dot`]; the operation returns its *delta*, a small value
 //! of the same type. Whoever merges the deltas of the same operations, in any order, in parts and more than once,
-//! holds the same value. Counters and registers are here; sets and flags have their codes in [`Kind`] and their
-//! place in the codec, and no values yet.
+//! holds the same value. There are counters, registers, sets and flags, and the dot stores that the last three are
+//! made of.
 //!
 //! What it does not do: it mints no dots and reads no clock (both are handed in), it does not know which operations
 //! a peer lacks, it never forgets by itself (what may be dropped is decided where stability is known), and it does
@@ -46,9 +46,13 @@ mod hlc;
 mod replica_id;
 mod version_vector;
 
-mod counter;
+mod causal;
 mod dot_store;
+
+mod counter;
+mod flag;
 mod register;
+mod set;
 
 mod atom;
 mod delta;
@@ -57,6 +61,7 @@ mod value;
 
 pub mod codec;
 mod error;
+mod one_or_many;
 
 #[cfg(not(trellis_fault))]
 mod fault;
@@ -67,15 +72,19 @@ pub mod fault;
 mod laws;
 
 pub use atom::{Atom, KEY_BYTES_MAX};
+pub use causal::Causal;
 pub use codec::VALUE_BYTES_MAX;
 pub use counter::{GCounter, PnCounter, Slot};
 pub use delta::{Delta, Entry, FORMAT_VERSION};
 pub use dot::Dot;
+pub use dot_store::{DecodeStore, DotFun, DotSet, DotStore};
 pub use error::{CounterError, DecodeError, KindMismatch, ParseError};
+pub use flag::{DwFlag, EwFlag};
 pub use hlc::Hlc;
 pub use kind::Kind;
 pub use lattice::{Covers, Crdt, Nothing};
 pub use register::{LwwRegister, MvRegister};
 pub use replica_id::{Actor, ReplicaId};
+pub use set::{GSet, OrSet};
 pub use value::Value;
 pub use version_vector::VersionVector;

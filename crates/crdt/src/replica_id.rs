@@ -65,8 +65,9 @@ impl Encode for ReplicaId {
     }
 }
 
-impl Decode for ReplicaId {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a> Decode<'a> for ReplicaId {
+    #[inline]
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         input.u64().map(Self)
     }
 }

@@ -1,42 +1,76 @@
-//! A value of any kind.
+//! The value of one atom, of any kind.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::codec::{Encode, Reader};
 use crate::counter::{GCounter, PnCounter};
 use crate::error::{DecodeError, KindMismatch};
+use crate::flag::{DwFlag, EwFlag};
 use crate::kind::Kind;
 use crate::lattice::{Covers, Crdt, Nothing};
 use crate::register::{LwwRegister, MvRegister};
 use crate::replica_id::{Actor, ReplicaId};
+use crate::set::merge_presence;
 use crate::version_vector::VersionVector;
 
-/// A value of any kind that is built; registers hold bytes.
+/// The value of one atom, of any kind; registers hold bytes, which may be borrowed.
 ///
-/// It has the methods of [`Crdt`]; merging is fallible, since the kinds may differ.
+/// Of a set it is the presence of the one element that the atom names: sets are kept, logged and sent by element. It
+/// has the methods of [`Crdt`]; merging is fallible, since the kinds may differ.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Value<A = ReplicaId> {
+pub enum Value<'a, A = ReplicaId> {
     /// A counter that only grows.
     GCounter(GCounter<A>),
     /// A counter that goes up and down.
     PnCounter(PnCounter<A>),
     /// A register whose last write wins.
-    LwwRegister(LwwRegister<A, Box<[u8]>>),
+    LwwRegister(LwwRegister<A, Cow<'a, [u8]>>),
     /// A register that keeps all concurrent writes.
-    MvRegister(MvRegister<A, Box<[u8]>>),
+    MvRegister(MvRegister<A, Cow<'a, [u8]>>),
+    /// The presence of one element of a set that only grows: disabled by a reset.
+    GSet(EwFlag<A>),
+    /// The presence of one element of a set in which adding wins: disabled by a removal.
+    OrSet(EwFlag<A>),
+    /// A flag in which enabling wins.
+    EwFlag(EwFlag<A>),
+    /// A flag in which disabling wins.
+    DwFlag(DwFlag<A>),
 }
 
-impl<A> Value<A> {
-    /// Returns the value of this kind that nobody has written, or none for kinds whose values are not built.
-    pub const fn empty(kind: Kind) -> Option<Self> {
+/// Does the same with the value of whatever kind it is.
+macro_rules! with_each {
+    ($value:expr, $inner:ident => $body:expr) => {
+        match $value {
+            Self::GCounter($inner) => $body,
+            Self::PnCounter($inner) => $body,
+            Self::LwwRegister($inner) => $body,
+            Self::MvRegister($inner) => $body,
+            Self::GSet($inner) | Self::OrSet($inner) | Self::EwFlag($inner) => $body,
+            Self::DwFlag($inner) => $body,
+        }
+    };
+}
+
+impl<'a, A> Value<'a, A> {
+    /// Returns the value of this kind that nobody has written.
+    pub const fn empty(kind: Kind) -> Self {
+        Self::only_list(kind, VersionVector::new())
+    }
+
+    /// Returns the value of this kind without pieces that has seen `context`.
+    pub(crate) const fn only_list(kind: Kind, context: VersionVector<A>) -> Self {
         match kind {
-            Kind::GCounter => Some(Self::GCounter(GCounter::new())),
-            Kind::PnCounter => Some(Self::PnCounter(PnCounter::new())),
-            Kind::LwwRegister => Some(Self::LwwRegister(LwwRegister::new())),
-            Kind::MvRegister => Some(Self::MvRegister(MvRegister::new())),
-            Kind::GSet | Kind::OrSet | Kind::EwFlag | Kind::DwFlag => None,
+            Kind::GCounter => Self::GCounter(GCounter::only_list(context)),
+            Kind::PnCounter => Self::PnCounter(PnCounter::only_list(context)),
+            Kind::LwwRegister => Self::LwwRegister(LwwRegister::only_list(context)),
+            Kind::MvRegister => Self::MvRegister(MvRegister::only_list(context)),
+            Kind::GSet => Self::GSet(EwFlag::only_list(context)),
+            Kind::OrSet => Self::OrSet(EwFlag::only_list(context)),
+            Kind::EwFlag => Self::EwFlag(EwFlag::only_list(context)),
+            Kind::DwFlag => Self::DwFlag(DwFlag::only_list(context)),
         }
     }
 
@@ -47,129 +81,167 @@ impl<A> Value<A> {
             Self::PnCounter(_) => Kind::PnCounter,
             Self::LwwRegister(_) => Kind::LwwRegister,
             Self::MvRegister(_) => Kind::MvRegister,
+            Self::GSet(_) => Kind::GSet,
+            Self::OrSet(_) => Kind::OrSet,
+            Self::EwFlag(_) => Kind::EwFlag,
+            Self::DwFlag(_) => Kind::DwFlag,
         }
+    }
+
+    /// Returns the list: actor → greatest seq merged of its operations on this value.
+    pub const fn context(&self) -> &VersionVector<A> {
+        with_each!(self, value => value.context())
     }
 }
 
-impl<A: Actor> Value<A> {
-    /// Merges `other` into `self`, as [`Crdt::merge_unless`] does.
+impl<'a, A: Actor> Value<'a, A> {
+    /// Merges `other` into `self`, as [`Crdt::merge_unless`] does. Bytes that are taken are copied.
     ///
     /// # Errors
     ///
     /// When the kinds differ: the caller confused two entries. Nothing is changed.
-    pub fn try_merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) -> Result<(), KindMismatch> {
+    pub fn try_merge_unless(
+        &mut self,
+        other: &Value<'_, A>,
+        covered: &impl Covers<A>,
+    ) -> Result<(), KindMismatch> {
+        let own = |bytes: &Cow<'_, [u8]>| Cow::Owned(bytes.to_vec());
         match (&mut *self, other) {
-            (Self::GCounter(ours), Self::GCounter(theirs)) => ours.merge_unless(theirs, covered),
-            (Self::PnCounter(ours), Self::PnCounter(theirs)) => ours.merge_unless(theirs, covered),
-            (Self::LwwRegister(ours), Self::LwwRegister(theirs)) => ours.merge_unless(theirs, covered),
-            (Self::MvRegister(ours), Self::MvRegister(theirs)) => ours.merge_unless(theirs, covered),
+            (Self::GCounter(ours), Value::GCounter(theirs)) => ours.merge_unless(theirs, covered),
+            (Self::PnCounter(ours), Value::PnCounter(theirs)) => ours.merge_unless(theirs, covered),
+            (Self::LwwRegister(ours), Value::LwwRegister(theirs)) => ours.merge_with(theirs, covered, own),
+            (Self::MvRegister(ours), Value::MvRegister(theirs)) => ours.merge_with(theirs, covered, own),
+            (Self::GSet(ours), Value::GSet(theirs)) | (Self::OrSet(ours), Value::OrSet(theirs)) => {
+                merge_presence(ours, theirs, covered);
+            }
+            (Self::EwFlag(ours), Value::EwFlag(theirs)) => ours.merge_unless(theirs, covered),
+            (Self::DwFlag(ours), Value::DwFlag(theirs)) => ours.merge_unless(theirs, covered),
             (ours, theirs) => return Err(KindMismatch { ours: ours.kind(), theirs: theirs.kind() }),
         }
         Ok(())
     }
 
-    /// Merges `other` into `self`, as [`Crdt::merge`] does.
+    /// Merges `other` into `self`, as [`Crdt::merge`] does. Bytes that are taken are copied.
     ///
     /// # Errors
     ///
-    /// When the kinds differ. Nothing is changed.
-    pub fn try_merge(&mut self, other: &Self) -> Result<(), KindMismatch> {
+    /// When the kinds differ: the caller confused two entries. Nothing is changed.
+    pub fn try_merge(&mut self, other: &Value<'_, A>) -> Result<(), KindMismatch> {
         self.try_merge_unless(other, &Nothing)
     }
 
-    /// Returns the list, as [`Crdt::context`] does.
-    pub fn context(&self) -> &VersionVector<A> {
+    /// Returns the value with its bytes copied, unless they are its own already.
+    pub fn into_owned(self) -> Value<'static, A> {
+        let own = |bytes: Cow<'a, [u8]>| Cow::Owned(bytes.into_owned());
         match self {
-            Self::GCounter(counter) => counter.context(),
-            Self::PnCounter(counter) => counter.context(),
-            Self::LwwRegister(register) => register.context(),
-            Self::MvRegister(register) => register.context(),
+            Self::GCounter(counter) => Value::GCounter(counter),
+            Self::PnCounter(counter) => Value::PnCounter(counter),
+            Self::LwwRegister(register) => Value::LwwRegister(register.map(own)),
+            Self::MvRegister(register) => Value::MvRegister(register.map(own)),
+            Self::GSet(presence) => Value::GSet(presence),
+            Self::OrSet(presence) => Value::OrSet(presence),
+            Self::EwFlag(flag) => Value::EwFlag(flag),
+            Self::DwFlag(flag) => Value::DwFlag(flag),
         }
     }
 
     /// Tells whether a reader would find nothing, as [`Crdt::is_empty`] does.
     pub fn is_empty(&self) -> bool {
-        match self {
-            Self::GCounter(counter) => counter.is_empty(),
-            Self::PnCounter(counter) => counter.is_empty(),
-            Self::LwwRegister(register) => register.is_empty(),
-            Self::MvRegister(register) => register.is_empty(),
-        }
+        with_each!(self, value => value.is_empty())
     }
 
-    /// Visits the bytes of each piece of content, as [`Crdt::contents`] does.
+    /// Visits the bytes of each piece of content, as [`Crdt::contents`] does. A set's element is not among them.
     pub fn contents(&self, visit: &mut impl FnMut(&[u8]))
     where
         A: Encode,
     {
-        match self {
-            Self::GCounter(counter) => counter.contents(visit),
-            Self::PnCounter(counter) => counter.contents(visit),
-            Self::LwwRegister(register) => register.contents(visit),
-            Self::MvRegister(register) => register.contents(visit),
-        }
+        with_each!(self, value => value.contents(visit));
     }
 
     /// Appends the pieces, without the kind and the list.
-    pub(crate) fn encode_pieces(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::GCounter(counter) => counter.encode_pieces(out),
-            Self::PnCounter(counter) => counter.encode_pieces(out),
-            Self::LwwRegister(register) => register.encode_pieces(out),
-            Self::MvRegister(register) => register.encode_pieces(out),
-        }
+    ///
+    /// They name their actors by place in the list, and no actor by itself. So whoever keeps the list in another
+    /// spelling can keep the pieces as they are, and bring both together by [`decode_pieces`](Self::decode_pieces).
+    ///
+    /// # Panics
+    ///
+    /// When a value is longer than [`VALUE_BYTES_MAX`](crate::VALUE_BYTES_MAX).
+    pub fn encode_pieces(&self, out: &mut Vec<u8>) {
+        with_each!(self, value => value.encode_pieces(out));
     }
 
-    /// Reads the pieces of the value of this kind whose list is `context`.
-    pub(crate) fn decode_pieces(
+    /// Reads the pieces of the value of this kind whose list is `context`; bytes are borrowed from the input.
+    ///
+    /// Allocates nothing for a value with one writer.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not what [`encode_pieces`](Self::encode_pieces) makes beside this list. What comes after the
+    /// pieces is left in the reader.
+    #[inline]
+    pub fn decode_pieces(
         kind: Kind,
         context: VersionVector<A>,
-        input: &mut Reader<'_>,
+        input: &mut Reader<'a>,
     ) -> Result<Self, DecodeError> {
-        match kind {
-            Kind::GCounter => Pieces::decode_pieces(context, input).map(Self::GCounter),
-            Kind::PnCounter => Pieces::decode_pieces(context, input).map(Self::PnCounter),
-            Kind::LwwRegister => Pieces::decode_pieces(context, input).map(Self::LwwRegister),
-            Kind::MvRegister => Pieces::decode_pieces(context, input).map(Self::MvRegister),
-            Kind::GSet | Kind::OrSet | Kind::EwFlag | Kind::DwFlag => {
-                Err(DecodeError::UnsupportedKind { code: kind.code() })
-            }
-        }
+        let mut value = Self::only_list(kind, context);
+        value.read_pieces(input)?;
+        Ok(value)
+    }
+
+    /// Reads the pieces of the value, which has its list and no pieces yet.
+    ///
+    /// Into their place: returning them through all layers takes as long as all the rest of decoding.
+    pub(crate) fn read_pieces(&mut self, input: &mut Reader<'a>) -> Result<(), DecodeError> {
+        with_each!(self, value => value.read_pieces(input))
     }
 }
 
-impl<A> From<GCounter<A>> for Value<A> {
+impl<A> From<GCounter<A>> for Value<'_, A> {
     fn from(counter: GCounter<A>) -> Self {
         Self::GCounter(counter)
     }
 }
 
-impl<A> From<PnCounter<A>> for Value<A> {
+impl<A> From<PnCounter<A>> for Value<'_, A> {
     fn from(counter: PnCounter<A>) -> Self {
         Self::PnCounter(counter)
     }
 }
 
-impl<A> From<LwwRegister<A>> for Value<A> {
-    fn from(register: LwwRegister<A>) -> Self {
+impl<'a, A> From<LwwRegister<A, Cow<'a, [u8]>>> for Value<'a, A> {
+    fn from(register: LwwRegister<A, Cow<'a, [u8]>>) -> Self {
         Self::LwwRegister(register)
     }
 }
 
-impl<A> From<MvRegister<A>> for Value<A> {
-    fn from(register: MvRegister<A>) -> Self {
+impl<A> From<LwwRegister<A, Box<[u8]>>> for Value<'_, A> {
+    fn from(register: LwwRegister<A, Box<[u8]>>) -> Self {
+        Self::LwwRegister(register.map(|bytes| Cow::Owned(bytes.into_vec())))
+    }
+}
+
+impl<'a, A> From<MvRegister<A, Cow<'a, [u8]>>> for Value<'a, A> {
+    fn from(register: MvRegister<A, Cow<'a, [u8]>>) -> Self {
         Self::MvRegister(register)
     }
 }
 
-/// A value whose pieces are written and read beside its list.
-///
-/// They are apart since a delta writes its list in a shorter way than an entry does. Pieces name their actors by
-/// place in the list.
-pub(crate) trait Pieces<A>: Sized {
-    /// Appends the pieces.
-    fn encode_pieces(&self, out: &mut Vec<u8>);
+impl<A: Actor> From<MvRegister<A, Box<[u8]>>> for Value<'_, A> {
+    fn from(register: MvRegister<A, Box<[u8]>>) -> Self {
+        Self::MvRegister(register.map(|bytes| Cow::Owned(bytes.into_vec())))
+    }
+}
 
-    /// Reads the pieces of the value whose list is `context`, which covers them all.
-    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError>;
+/// A flag, not the presence of a set's element.
+impl<A> From<EwFlag<A>> for Value<'_, A> {
+    fn from(flag: EwFlag<A>) -> Self {
+        Self::EwFlag(flag)
+    }
+}
+
+impl<A> From<DwFlag<A>> for Value<'_, A> {
+    fn from(flag: DwFlag<A>) -> Self {
+        Self::DwFlag(flag)
+    }
 }

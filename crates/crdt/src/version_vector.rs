@@ -7,23 +7,25 @@ use crate::codec::{Decode, Encode, Reader, write_varint};
 use crate::dot::Dot;
 use crate::error::DecodeError;
 use crate::lattice::Covers;
+use crate::one_or_many::OneOrMany;
 use crate::replica_id::{Actor, ReplicaId};
 
 /// A set of dots that is closed downwards: with a dot, all earlier ones of its actor.
 ///
 /// Sorted by actor, one entry each, no zero seqs: equal sets are equal values. It is the clock of a slot, and the
-/// *list* (causal context) of a value. Look-ups cost O(log actors), raising an actor that is not there O(actors).
+/// *list* (causal context) of a value. Look-ups cost O(log actors), raising an actor that is not there O(actors). One
+/// entry takes no allocation.
 ///
 /// `PartialOrd` is the causal order: `a <= b` when `b` covers all of `a`; neither holds when they are concurrent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionVector<A = ReplicaId> {
-    entries: Vec<(A, u64)>,
+    entries: OneOrMany<(A, u64)>,
 }
 
 impl<A> VersionVector<A> {
     /// Returns the vector that has seen nothing.
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: OneOrMany::new() }
     }
 
     /// Returns how many actors it names.
@@ -38,6 +40,19 @@ impl<A> VersionVector<A> {
 }
 
 impl<A: Actor> VersionVector<A> {
+    /// Returns the vector of these entries, or none unless the actors are strictly ascending and no seq is 0. O(n).
+    pub fn from_sorted(entries: impl IntoIterator<Item = (A, u64)>) -> Option<Self> {
+        let entries = entries.into_iter();
+        let mut sorted = OneOrMany::with_capacity(entries.size_hint().0);
+        for (actor, seq) in entries {
+            if seq == 0 || sorted.last().is_some_and(|(last, _)| *last >= actor) {
+                return None;
+            }
+            sorted.push((actor, seq));
+        }
+        Some(Self { entries: sorted })
+    }
+
     /// Raises what was seen of `actor` to `seq`; a `seq` that was seen changes nothing, and neither does 0.
     ///
     /// Returns whether it grew. Idempotent, commutes with every other raise and merge.
@@ -57,11 +72,15 @@ impl<A: Actor> VersionVector<A> {
         }
     }
 
-    /// Joins `other` into `self`: the maximum for each actor.
+    /// Joins `other` into `self`: the maximum for each actor. O(actors of both).
     pub fn merge(&mut self, other: &Self) {
-        for (actor, seq) in other.iter() {
-            self.raise(actor, seq);
-        }
+        self.entries.merge(
+            &other.entries,
+            |(actor, _)| *actor,
+            |(actor, _)| *actor,
+            |(_, held), (_, seq)| *held = (*seq).max(*held),
+            |entry| Some(*entry),
+        );
     }
 
     /// Forgets `actor`, and returns what was seen of it.
@@ -100,6 +119,7 @@ impl<A: Actor> VersionVector<A> {
     /// # Panics
     ///
     /// When the dot was seen: a dot names one change for ever, and each operation of an actor comes after its others.
+    #[inline]
     pub(crate) fn advance(&mut self, dot: Dot<A>) {
         assert!(self.raise(dot.actor, dot.seq), "an operation's dot is beyond all earlier ones of its actor");
     }
@@ -187,17 +207,20 @@ fn write_entries<A: Encode>(out: &mut Vec<u8>, count: usize, entries: impl Itera
     }
 }
 
-impl<A: Actor + Decode> Decode for VersionVector<A> {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+impl<'a, A: Actor + Decode<'a>> Decode<'a> for VersionVector<A> {
+    #[inline]
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = input.varint()?;
-        let mut entries: Vec<(A, u64)> = Vec::new();
-        for _ in 0..count {
+        // Each entry takes two bytes at least, so no more room is made than there are bytes for.
+        let room = input.remaining() / 2;
+        let mut last = None;
+        let entries = OneOrMany::try_fill(count, room, || {
             let Dot { actor, seq } = Dot::decode(input)?;
-            if entries.last().is_some_and(|(last, _)| *last >= actor) {
+            if last.replace(actor).is_some_and(|last| last >= actor) {
                 return Err(DecodeError::Unsorted);
             }
-            entries.push((actor, seq));
-        }
+            Ok((actor, seq))
+        })?;
         Ok(Self { entries })
     }
 }

@@ -79,9 +79,11 @@ impl SlotState {
         let dot = self.mint(writer)?;
         let (change, ()) = self.write(subject, dot, |value| match value {
             Value::LwwRegister(register) => {
-                Ok((Value::LwwRegister(register.set(dot, stamp(), bytes.into())), ()))
+                Ok((Value::LwwRegister(register.set(dot, stamp(), bytes.to_vec().into())), ()))
             }
-            Value::MvRegister(register) => Ok((Value::MvRegister(register.set(dot, bytes.into())), ())),
+            Value::MvRegister(register) => {
+                Ok((Value::MvRegister(register.set(dot, bytes.to_vec().into())), ()))
+            }
             _ => Err(OperationError::NotApplicable { kind }),
         })?;
         Ok((vec![change], Outcome::Set))
@@ -131,7 +133,7 @@ impl SlotState {
         &mut self,
         subject: Subject<'_>,
         dot: Dot,
-        mutate: impl FnOnce(&mut Value) -> Result<(Value, T), OperationError>,
+        mutate: impl FnOnce(&mut Value<'static>) -> Result<(Value<'static>, T), OperationError>,
     ) -> Result<(Change, T), OperationError> {
         let superseded = subject.handle.map_or(0, |handle| self.atom(handle).list().get(dot.actor));
         let (changed, answer) = self.change(subject, vec![(dot, superseded)], |value, _| mutate(value))?;

@@ -23,7 +23,7 @@ impl Handle {
 #[derive(Clone, Debug)]
 pub(crate) struct StoredAtom {
     pub(crate) key: Box<str>,
-    pub(crate) value: Value,
+    pub(crate) value: Value<'static>,
 }
 
 impl StoredAtom {
@@ -58,6 +58,6 @@ pub(crate) fn encode_delta(dot: Dot, key: &str, changed: Value) -> Vec<u8> {
     Delta { dot, entry: entry(key, changed) }.encode()
 }
 
-fn entry(key: &str, value: Value) -> Entry {
+fn entry<'a>(key: &'a str, value: Value<'a>) -> Entry<'a> {
     Entry { atom: Atom { key: key.into(), kind: value.kind(), element: None }, value }
 }

@@ -47,9 +47,9 @@ impl SlotState {
         self.existing_atoms(key).into_iter().map(|(kind, _)| kind).collect()
     }
 
-    fn existing_atoms(&self, key: &str) -> Vec<(Kind, &Value)> {
+    fn existing_atoms(&self, key: &str) -> Vec<(Kind, &Value<'static>)> {
         let atoms = self.atoms_of(key, self.hash.of_key(key)).map(|(_, atom)| atom);
-        let mut existing: Vec<(Kind, &Value)> =
+        let mut existing: Vec<(Kind, &Value<'static>)> =
             atoms.filter(|atom| atom.exists()).map(|atom| (atom.kind(), &atom.value)).collect();
         existing.sort_unstable_by_key(|(kind, _)| *kind);
         existing
@@ -58,8 +58,12 @@ impl SlotState {
 
 fn content(value: &Value) -> Option<ReadValue> {
     match value {
-        Value::LwwRegister(register) => register.value().map(|value| ReadValue::Values(vec![value.clone()])),
-        Value::MvRegister(register) => Some(ReadValue::Values(register.values().cloned().collect())),
+        Value::LwwRegister(register) => {
+            register.value().map(|value| ReadValue::Values(vec![value.as_ref().into()]))
+        }
+        Value::MvRegister(register) => {
+            Some(ReadValue::Values(register.values().map(|value| value.as_ref().into()).collect()))
+        }
         counter => counter_total(counter).map(ReadValue::Counter),
     }
 }

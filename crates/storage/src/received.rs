@@ -11,7 +11,7 @@ use crate::key::slot_of;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedDelta {
     pub(crate) slot: u8,
-    pub(crate) delta: Delta,
+    pub(crate) delta: Delta<'static>,
 }
 
 impl ReceivedDelta {
@@ -20,7 +20,7 @@ impl ReceivedDelta {
     /// # Errors
     /// [`MergeError::Decode`] for bytes that are no delta, [`MergeError::Mismatch`] for those of another slot or dot.
     pub fn decode(slot: u8, dot: Dot, bytes: &[u8]) -> Result<Self, MergeError> {
-        let delta = Delta::decode(bytes)?;
+        let delta = Delta::decode(bytes)?.into_owned();
         let found = slot_of(&delta.entry.atom.key);
         if found != slot || delta.dot != dot {
             return Err(MergeError::Mismatch { slot: found, dot: Some(delta.dot) });
@@ -45,7 +45,7 @@ impl ReceivedDelta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedEntry {
     pub(crate) slot: u8,
-    pub(crate) entry: Entry,
+    pub(crate) entry: Entry<'static>,
 }
 
 impl ReceivedEntry {
@@ -54,7 +54,7 @@ impl ReceivedEntry {
     /// # Errors
     /// [`MergeError::Decode`] for bytes that are no entry, [`MergeError::Mismatch`] for those of another slot.
     pub fn decode(slot: u8, bytes: &[u8]) -> Result<Self, MergeError> {
-        let entry = Entry::decode(bytes)?;
+        let entry = Entry::decode(bytes)?.into_owned();
         let found = slot_of(&entry.atom.key);
         if found != slot {
             return Err(MergeError::Mismatch { slot: found, dot: None });

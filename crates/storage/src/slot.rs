@@ -63,15 +63,12 @@ impl SlotState {
         &mut self,
         subject: Subject<'_>,
         news: Vec<(Dot, u64)>,
-        mutate: impl FnOnce(&mut Value, &VersionVector) -> Result<T, E>,
+        mutate: impl FnOnce(&mut Value<'static>, &VersionVector) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut created = None;
         let atom = match subject.handle {
             Some(handle) => &mut self.atoms[handle.index()],
-            None => created.insert(StoredAtom {
-                key: subject.key.into(),
-                value: Value::empty(subject.kind).expect("values are only asked of kinds that have them"),
-            }),
+            None => created.insert(StoredAtom { key: subject.key.into(), value: Value::empty(subject.kind) }),
         };
         let before = Standing::of(atom, &self.hash);
         let outcome = mutate(&mut atom.value, &self.clock)?;

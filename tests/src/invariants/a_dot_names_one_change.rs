@@ -104,7 +104,7 @@ fn reset_up_to(slot: &Slot, increments: &[(u64, i64)]) -> u64 {
     reset
 }
 
-fn decode(record: &[u8]) -> Option<Delta> {
+fn decode(record: &[u8]) -> Option<Delta<'_>> {
     match Record::decode(record).ok()? {
         Record::Delta { payload, .. } => Delta::<ReplicaId>::decode(payload).ok(),
         _ => None,

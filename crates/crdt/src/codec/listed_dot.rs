@@ -11,7 +11,11 @@ use crate::replica_id::Actor;
 use crate::version_vector::VersionVector;
 
 /// Appends the dot of a piece of the value whose list is `context`.
-pub(crate) fn write_dot<A: Actor>(out: &mut Vec<u8>, context: &VersionVector<A>, dot: Dot<A>) {
+///
+/// # Panics
+///
+/// When the list does not cover the dot.
+pub fn write_dot<A: Actor>(out: &mut Vec<u8>, context: &VersionVector<A>, dot: Dot<A>) {
     let (place, listed) =
         context.place(dot.actor).expect("the list of a value names the actor of every piece");
     write_varint(out, place as u64);
@@ -19,19 +23,25 @@ pub(crate) fn write_dot<A: Actor>(out: &mut Vec<u8>, context: &VersionVector<A>,
 }
 
 /// Reads the dots of a value's pieces, which are in strictly ascending order of their actors.
-pub(crate) struct DotReader<'c, A> {
+#[derive(Clone, Debug)]
+pub struct DotReader<'c, A> {
     context: &'c VersionVector<A>,
     place_min: usize,
 }
 
 impl<'c, A: Actor> DotReader<'c, A> {
     /// Starts before the first piece of the value whose list is `context`.
-    pub(crate) fn new(context: &'c VersionVector<A>) -> Self {
+    pub const fn new(context: &'c VersionVector<A>) -> Self {
         Self { context, place_min: 0 }
     }
 
     /// Reads how many pieces there are: one for each actor listed, at most.
-    pub(crate) fn count(&self, input: &mut Reader<'_>) -> Result<usize, DecodeError> {
+    ///
+    /// # Errors
+    ///
+    /// `UncoveredDot` when there are more; as [`Reader::varint`].
+    #[inline]
+    pub fn count(&self, input: &mut Reader<'_>) -> Result<usize, DecodeError> {
         let count = usize::try_from(input.varint()?).map_err(|_| DecodeError::UncoveredDot)?;
         if count > self.context.len() {
             return Err(DecodeError::UncoveredDot);
@@ -40,7 +50,13 @@ impl<'c, A: Actor> DotReader<'c, A> {
     }
 
     /// Reads the dot of the next piece.
-    pub(crate) fn next(&mut self, input: &mut Reader<'_>) -> Result<Dot<A>, DecodeError> {
+    ///
+    /// # Errors
+    ///
+    /// `UncoveredDot` when the list does not cover it, `Unsorted` when it is not beyond the last one's actor; as
+    /// [`Reader::varint`].
+    #[inline]
+    pub fn next(&mut self, input: &mut Reader<'_>) -> Result<Dot<A>, DecodeError> {
         let place = usize::try_from(input.varint()?).map_err(|_| DecodeError::UncoveredDot)?;
         if place < self.place_min {
             return Err(DecodeError::Unsorted);

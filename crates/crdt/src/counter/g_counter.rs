@@ -1,15 +1,15 @@
 //! A counter that only grows, until it is reset.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::slot::G_FORM;
 use super::{Slot, Slots};
-use crate::codec::{Encode, Reader};
+use crate::codec::{Decode, Encode, Reader};
 use crate::dot::Dot;
 use crate::error::{CounterError, DecodeError};
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
-use crate::value::Pieces;
 use crate::version_vector::VersionVector;
 
 /// A counter that only grows; all concurrent increments count.
@@ -24,7 +24,17 @@ pub struct GCounter<A = ReplicaId>(Slots<A>);
 impl<A> GCounter<A> {
     /// Returns the counter that nobody has written.
     pub const fn new() -> Self {
-        Self(Slots::new())
+        Self::only_list(VersionVector::new())
+    }
+
+    /// Returns the counter without slots that has seen `context`.
+    pub(crate) const fn only_list(context: VersionVector<A>) -> Self {
+        Self(Slots::only_list(context))
+    }
+
+    /// Returns the list: actor → greatest seq merged of its operations on this counter.
+    pub const fn context(&self) -> &VersionVector<A> {
+        self.0.context()
     }
 }
 
@@ -69,6 +79,16 @@ impl<A: Actor> GCounter<A> {
     pub fn slot(&self, actor: A) -> Option<&Slot> {
         self.0.slot(actor)
     }
+
+    /// Appends the slots, without the list.
+    pub(crate) fn encode_pieces(&self, out: &mut Vec<u8>) {
+        self.0.encode_pieces(out);
+    }
+
+    /// Reads the slots of the counter, which has its list and no slots yet.
+    pub(crate) fn read_pieces(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.0.read_pieces(G_FORM, input)
+    }
 }
 
 impl<A> Default for GCounter<A> {
@@ -82,8 +102,8 @@ impl<A: Actor> Crdt<A> for GCounter<A> {
         self.0.merge_unless(&other.0, covered);
     }
 
-    fn context(&self) -> &VersionVector<A> {
-        self.0.context()
+    fn context(&self) -> Cow<'_, VersionVector<A>> {
+        Cow::Borrowed(self.context())
     }
 
     fn is_empty(&self) -> bool {
@@ -98,12 +118,18 @@ impl<A: Actor> Crdt<A> for GCounter<A> {
     }
 }
 
-impl<A: Actor> Pieces<A> for GCounter<A> {
-    fn encode_pieces(&self, out: &mut Vec<u8>) {
-        self.0.encode_pieces(out);
+/// The list, then the slots.
+impl<A: Actor + Encode> Encode for GCounter<A> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.context().encode(out);
+        self.encode_pieces(out);
     }
+}
 
-    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Slots::decode_pieces(context, G_FORM, input).map(Self)
+impl<'a, A: Actor + Decode<'a>> Decode<'a> for GCounter<A> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut counter = Self::only_list(VersionVector::decode(input)?);
+        counter.read_pieces(input)?;
+        Ok(counter)
     }
 }

@@ -1,15 +1,15 @@
 //! A counter that goes up and down.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::slot::PN_FORM;
 use super::{Slot, Slots};
-use crate::codec::{Encode, Reader};
+use crate::codec::{Decode, Encode, Reader};
 use crate::dot::Dot;
 use crate::error::{CounterError, DecodeError};
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
-use crate::value::Pieces;
 use crate::version_vector::VersionVector;
 
 /// A counter that goes up and down; all concurrent increments count.
@@ -26,7 +26,17 @@ pub struct PnCounter<A = ReplicaId>(Slots<A>);
 impl<A> PnCounter<A> {
     /// Returns the counter that nobody has written.
     pub const fn new() -> Self {
-        Self(Slots::new())
+        Self::only_list(VersionVector::new())
+    }
+
+    /// Returns the counter without slots that has seen `context`.
+    pub(crate) const fn only_list(context: VersionVector<A>) -> Self {
+        Self(Slots::only_list(context))
+    }
+
+    /// Returns the list: actor → greatest seq merged of its operations on this counter.
+    pub const fn context(&self) -> &VersionVector<A> {
+        self.0.context()
     }
 }
 
@@ -75,6 +85,16 @@ impl<A: Actor> PnCounter<A> {
         self.0.slot(actor)
     }
 
+    /// Appends the slots, without the list.
+    pub(crate) fn encode_pieces(&self, out: &mut Vec<u8>) {
+        self.0.encode_pieces(out);
+    }
+
+    /// Reads the slots of the counter, which has its list and no slots yet.
+    pub(crate) fn read_pieces(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.0.read_pieces(PN_FORM, input)
+    }
+
     /// Drops the slots that are fully reset, as collection does.
     #[cfg(test)]
     pub(super) fn collect(&mut self) {
@@ -93,8 +113,8 @@ impl<A: Actor> Crdt<A> for PnCounter<A> {
         self.0.merge_unless(&other.0, covered);
     }
 
-    fn context(&self) -> &VersionVector<A> {
-        self.0.context()
+    fn context(&self) -> Cow<'_, VersionVector<A>> {
+        Cow::Borrowed(self.context())
     }
 
     fn is_empty(&self) -> bool {
@@ -109,12 +129,18 @@ impl<A: Actor> Crdt<A> for PnCounter<A> {
     }
 }
 
-impl<A: Actor> Pieces<A> for PnCounter<A> {
-    fn encode_pieces(&self, out: &mut Vec<u8>) {
-        self.0.encode_pieces(out);
+/// The list, then the slots.
+impl<A: Actor + Encode> Encode for PnCounter<A> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.context().encode(out);
+        self.encode_pieces(out);
     }
+}
 
-    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Slots::decode_pieces(context, PN_FORM, input).map(Self)
+impl<'a, A: Actor + Decode<'a>> Decode<'a> for PnCounter<A> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut counter = Self::only_list(VersionVector::decode(input)?);
+        counter.read_pieces(input)?;
+        Ok(counter)
     }
 }

@@ -89,6 +89,7 @@ impl Slot {
     }
 
     /// Reads the slot whose dot has this seq; `known` are the bits that its form may have.
+    #[inline]
     pub(super) fn decode(seq: u64, known: u8, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let form = input.u8()?;
         if form & !known != 0 {

@@ -8,19 +8,24 @@ use crate::dot::Dot;
 use crate::error::{CounterError, DecodeError};
 use crate::fault;
 use crate::lattice::Covers;
+use crate::one_or_many::OneOrMany;
 use crate::replica_id::Actor;
 use crate::version_vector::VersionVector;
 
 /// Actor → slot, sorted by actor, and the list, which covers the dot of every slot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Slots<A> {
-    slots: Vec<(A, Slot)>,
+    slots: OneOrMany<(A, Slot)>,
     context: VersionVector<A>,
 }
 
 impl<A> Slots<A> {
-    pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), context: VersionVector::new() }
+    pub(super) const fn only_list(context: VersionVector<A>) -> Self {
+        Self { slots: OneOrMany::new(), context }
+    }
+
+    pub(super) const fn context(&self) -> &VersionVector<A> {
+        &self.context
     }
 }
 
@@ -54,7 +59,7 @@ impl<A: Actor> Slots<A> {
             let alone = Slot::start(dot.seq).increment(dot.seq, amount)?;
             sent = Slot { generation: slot.generation, ..alone };
         }
-        Ok(Self { slots: [(dot.actor, sent)].into(), context: dot.into() })
+        Ok(Self { slots: OneOrMany::One((dot.actor, sent)), context: dot.into() })
     }
 
     /// Resets every slot under `dot` and returns the delta: all slots, and the whole list.
@@ -66,23 +71,24 @@ impl<A: Actor> Slots<A> {
         if fault::is_off("R7 a reset carries every slot") {
             delta.slots.retain(|(_, slot)| !slot.is_fully_reset());
         }
-        for (_, slot) in self.slots.iter_mut().chain(&mut delta.slots) {
+        for (_, slot) in self.slots.iter_mut().chain(delta.slots.iter_mut()) {
             slot.reset();
         }
         delta
     }
 
     pub(super) fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
-        for (actor, slot) in &other.slots {
-            let dot = Dot { actor: *actor, seq: slot.seq };
-            match self.search(*actor) {
-                Ok(place) => self.slots[place].1.join(slot),
-                Err(place) if !self.context.covers(dot) && !covered.covers(dot) => {
-                    self.slots.insert(place, (*actor, *slot));
-                }
-                Err(_) => {}
-            }
-        }
+        let is_removed = |dot| self.context.covers(dot) || covered.covers(dot);
+        self.slots.merge(
+            &other.slots,
+            |(actor, _)| *actor,
+            |(actor, _)| *actor,
+            |(_, held), (_, slot)| held.join(slot),
+            |(actor, slot)| {
+                let dot = Dot { actor: *actor, seq: slot.seq };
+                (!is_removed(dot)).then_some((*actor, *slot))
+            },
+        );
         self.context.merge(&other.context);
     }
 
@@ -96,10 +102,6 @@ impl<A: Actor> Slots<A> {
 
     pub(super) fn slot(&self, actor: A) -> Option<&Slot> {
         self.search(actor).ok().map(|place| &self.slots[place].1)
-    }
-
-    pub(super) fn context(&self) -> &VersionVector<A> {
-        &self.context
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -128,19 +130,17 @@ impl<A: Actor> Slots<A> {
         }
     }
 
-    /// Reads the slots of the counter whose list is `context`; `form` are the bits that a slot's form may have.
-    pub(super) fn decode_pieces(
-        context: VersionVector<A>,
-        form: u8,
-        input: &mut Reader<'_>,
-    ) -> Result<Self, DecodeError> {
-        let mut dots = DotReader::new(&context);
-        let mut slots = Vec::new();
-        for _ in 0..dots.count(input)? {
+    /// Reads the slots of the counter, which has its list and no slots yet; `form` are the bits that a slot's form may
+    /// have.
+    pub(super) fn read_pieces(&mut self, form: u8, input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let mut dots = DotReader::new(&self.context);
+        let count = dots.count(input)?;
+        self.slots = OneOrMany::with_capacity(count);
+        for _ in 0..count {
             let dot = dots.next(input)?;
-            slots.push((dot.actor, Slot::decode(dot.seq, form, input)?));
+            self.slots.push((dot.actor, Slot::decode(dot.seq, form, input)?));
         }
-        Ok(Self { slots, context })
+        Ok(())
     }
 
     /// Drops the slots that are fully reset, as collection does.

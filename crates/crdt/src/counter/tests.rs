@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
 use super::{GCounter, PnCounter, Slot};
+use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::error::CounterError;
 use crate::lattice::Crdt;
-use crate::laws::{History, Lawful, Run, contents, join, laws_hold_for};
+use crate::laws::{History, Lawful, Run, contents, entry, join, laws_hold_for};
 use crate::replica_id::ReplicaId;
 use crate::version_vector::VersionVector;
 
@@ -237,6 +238,14 @@ impl Lawful for PnCounter {
             Operation::Reset => Some(self.reset(dot)),
         }
     }
+
+    fn dots(&self) -> Vec<Dot> {
+        self.slots().map(|(actor, slot)| Dot::new(actor, slot.seq)).collect()
+    }
+
+    fn entries(&self) -> Vec<Entry<'static>> {
+        entry(self.clone())
+    }
 }
 
 impl Lawful for GCounter {
@@ -247,6 +256,14 @@ impl Lawful for GCounter {
             Operation::Add(amount) => self.increment(dot, i64::from(*amount)).ok(),
             Operation::Reset => Some(self.reset(dot)),
         }
+    }
+
+    fn dots(&self) -> Vec<Dot> {
+        self.slots().map(|(actor, slot)| Dot::new(actor, slot.seq)).collect()
+    }
+
+    fn entries(&self) -> Vec<Entry<'static>> {
+        entry(self.clone())
     }
 }
 

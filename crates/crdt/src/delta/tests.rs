@@ -1,5 +1,6 @@
 //! The bytes of deltas and entries.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec;
 
@@ -8,9 +9,11 @@ use quickcheck::quickcheck;
 use super::*;
 use crate::atom::KEY_BYTES_MAX;
 use crate::counter::PnCounter;
+use crate::flag::{DwFlag, EwFlag};
 use crate::hlc::Hlc;
 use crate::kind::Kind;
-use crate::register::LwwRegister;
+use crate::lattice::Crdt;
+use crate::register::{LwwRegister, MvRegister};
 
 quickcheck! {
     fn arbitrary_bytes_never_panic_and_have_one_spelling(bytes: Vec<u8>, kind: u8) -> bool {
@@ -86,7 +89,6 @@ fn what_another_version_wrote_is_told_from_damage() {
     assert_eq!(decode(0, 2), Err(DecodeError::UnsupportedVersion { version: 2 }));
     assert_eq!(decode(kind, 0), Err(DecodeError::UnsupportedKind { code: 0 }));
     assert_eq!(decode(kind, 9), Err(DecodeError::UnsupportedKind { code: 9 }));
-    assert_eq!(decode(kind, Kind::EwFlag.code()), Err(DecodeError::UnsupportedKind { code: 7 }));
     assert_eq!(decode(form, 0x09), Err(DecodeError::UnsupportedForm { form: 0x09 }));
     // A g-counter's slot has no N.
     assert_eq!(decode(form, 0x02).map(|dot| dot.seq), Ok(7));
@@ -154,17 +156,79 @@ fn keys_outside_their_limits_are_refused() {
 }
 
 #[test]
-fn the_place_of_set_elements_is_kept() {
-    let element = Some(Box::from(*b"element"));
-    let atom = Atom { element, ..Atom::new("key", Kind::OrSet) };
-    let mut bytes = Vec::new();
-    atom.encode(&mut bytes);
-    assert_eq!(Atom::decode(&mut Reader::new(&bytes)), Ok(atom));
-    let entry = [&[FORMAT_VERSION], &bytes[..], &[0, 0]].concat();
-    assert_eq!(Entry::<ReplicaId>::decode(&entry), Err(DecodeError::UnsupportedKind { code: 6 }));
+fn the_bytes_of_an_element_are_these() {
+    let (a, b) = (ReplicaId::from_u64(1), ReplicaId::from_u64(2));
+    let mut presence = EwFlag::new();
+    presence.enable(Dot::new(a, 1));
+    presence.merge(&EwFlag::new().enable(Dot::new(b, 4)));
+    presence.enable(Dot::new(b, 300));
+    let element = Some(Cow::Borrowed(&b"elem"[..]));
+    let entry =
+        Entry { atom: Atom { element, ..Atom::new("k", Kind::OrSet) }, value: Value::OrSet(presence) };
+    #[rustfmt::skip]
+    let expected = [
+        1,                                  // format
+        6, 1, b'k', 4, b'e', b'l', b'e', b'm', // or-set, key, element
+        2,                                  // two actors listed
+        1, 0, 0, 0, 0, 0, 0, 0, 1,          // a at 1
+        2, 0, 0, 0, 0, 0, 0, 0, 0xac, 0x02, // b at 300
+        1, 1, 0,                            // one dot: of the second actor listed, at the seq listed
+    ];
+    assert_eq!(entry.encode(), expected);
+    assert_eq!(Entry::decode(&expected), Ok(entry));
 }
 
-fn increment() -> Delta {
+#[test]
+fn the_bytes_of_a_flag_are_these() {
+    let mut flag = DwFlag::new();
+    let dot = Dot::new(ReplicaId::from_u64(1), 7);
+    let delta =
+        Delta { dot, entry: Entry { atom: Atom::new("k", Kind::DwFlag), value: flag.disable(dot).into() } };
+    #[rustfmt::skip]
+    let mut expected = [
+        1,                                  // format
+        8, 1, b'k',                         // dw-flag, key
+        1, 0, 0, 0, 0, 0, 0, 0, 7,          // dot
+        0,                                  // it observed nobody else
+        1, 0, 0, 0,                         // one dot: the first actor listed, at the seq listed; it disables
+    ];
+    assert_eq!(delta.encode(), expected);
+    assert_eq!(Delta::decode(&expected), Ok(delta));
+    *expected.last_mut().unwrap() = 2;
+    assert_eq!(Delta::<ReplicaId>::decode(&expected), Err(DecodeError::UnsupportedForm { form: 2 }));
+}
+
+#[test]
+fn what_is_decoded_borrows_from_its_bytes() {
+    let dot = Dot::new(ReplicaId::from_u64(1), 7);
+    let value = MvRegister::new().set(dot, Cow::Borrowed(&b"value"[..])).into();
+    let delta = Delta { dot, entry: Entry { atom: Atom::new("key", Kind::MvRegister), value } };
+    let mut bytes = Vec::from(*b"before");
+    delta.encode_into(&mut bytes);
+    assert_eq!(bytes[6..], delta.encode());
+    let decoded = Delta::<ReplicaId>::decode(&bytes[6..]).unwrap();
+    assert_eq!(decoded, delta);
+    let Value::MvRegister(register) = &decoded.entry.value else { panic!("it was an mv-register") };
+    assert!(matches!(decoded.entry.atom.key, Cow::Borrowed("key")));
+    assert!(register.values().all(|value| matches!(value, Cow::Borrowed(b"value"))));
+}
+
+#[test]
+fn pieces_and_a_list_that_were_kept_apart_make_the_value() {
+    let [a, b] = [1, 2].map(ReplicaId::from_u64);
+    let mut counter = PnCounter::new();
+    counter.increment(Dot::new(a, 300), 5).unwrap();
+    counter.increment(Dot::new(b, 1), -2).unwrap();
+    let value = Value::from(counter);
+    let mut pieces = Vec::new();
+    value.encode_pieces(&mut pieces);
+    let list = VersionVector::from_sorted([(a, 300), (b, 1)]).unwrap();
+    let mut input = Reader::new(&pieces);
+    assert_eq!(Value::decode_pieces(Kind::PnCounter, list, &mut input), Ok(value));
+    assert!(input.is_empty());
+}
+
+fn increment() -> Delta<'static> {
     let dot = Dot::new(ReplicaId::from_u64(0x00ab_cdef), 7);
     let value = PnCounter::new().increment(dot, 5).unwrap().into();
     Delta { dot, entry: Entry { atom: Atom::new("key", Kind::PnCounter), value } }

@@ -1,5 +1,6 @@
 //! A register whose last write wins.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -10,7 +11,6 @@ use crate::fault;
 use crate::hlc::Hlc;
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
-use crate::value::Pieces;
 use crate::version_vector::VersionVector;
 
 /// A register whose last write wins, in the order of (stamp, actor).
@@ -29,12 +29,27 @@ pub struct LwwRegister<A = ReplicaId, V = Box<[u8]>> {
 impl<A, V> LwwRegister<A, V> {
     /// Returns the register that nobody has written.
     pub const fn new() -> Self {
-        Self { write: None, context: VersionVector::new() }
+        Self::only_list(VersionVector::new())
+    }
+
+    /// Returns the register without a write that has seen `context`.
+    pub(crate) const fn only_list(context: VersionVector<A>) -> Self {
+        Self { write: None, context }
     }
 
     /// Returns the value, unless nobody has written or the last write is a deletion.
     pub fn value(&self) -> Option<&V> {
         self.write.as_ref().and_then(|write| write.value.as_ref())
+    }
+
+    /// Returns the list: actor → greatest seq merged of its operations on this register.
+    pub const fn context(&self) -> &VersionVector<A> {
+        &self.context
+    }
+
+    pub(crate) fn map<W>(self, to: impl FnOnce(V) -> W) -> LwwRegister<A, W> {
+        let map = |Write { stamp, dot, value }| Write { stamp, dot, value: Option::map(value, to) };
+        LwwRegister { write: self.write.map(map), context: self.context }
     }
 }
 
@@ -60,6 +75,17 @@ impl<A: Actor, V: Clone> LwwRegister<A, V> {
         self.write(Write { stamp, dot, value: None })
     }
 
+    fn write(&mut self, write: Write<A, V>) -> Self {
+        self.context.advance(write.dot);
+        let delta = Self { context: write.dot.into(), write: Some(write) };
+        if self.rank() < delta.rank() {
+            self.write.clone_from(&delta.write);
+        }
+        delta
+    }
+}
+
+impl<A: Actor, V> LwwRegister<A, V> {
     /// Returns the stamp of the last write, be it a value or a deletion, and who wrote it.
     pub fn stamp(&self) -> Option<(Hlc, A)> {
         self.write.as_ref().map(|write| (write.stamp, write.dot.actor))
@@ -70,17 +96,66 @@ impl<A: Actor, V: Clone> LwwRegister<A, V> {
         self.write.as_ref().map(|write| write.dot)
     }
 
-    fn write(&mut self, write: Write<A, V>) -> Self {
-        self.context.advance(write.dot);
-        let delta = Self { context: write.dot.into(), write: Some(write) };
-        if self.is_below(&delta) {
-            self.write.clone_from(&delta.write);
+    /// As [`Crdt::merge_unless`], of a register whose value becomes this one's by `own` where it is taken.
+    pub(crate) fn merge_with<W>(
+        &mut self,
+        other: &LwwRegister<A, W>,
+        covered: &impl Covers<A>,
+        own: impl FnOnce(&W) -> V,
+    ) {
+        let is_removed_here = |dot| self.write.is_none() && (self.context.covers(dot) || covered.covers(dot));
+        let is_greater = self.rank() < other.rank()
+            || (fault::is_off("lww: the greatest stamp wins") && other.write.is_some());
+        if is_greater && !other.dot().is_some_and(is_removed_here) {
+            let taken = |write: &Write<A, W>| write.value.as_ref().map(own);
+            self.write = other.write.as_ref().map(|write| Write {
+                stamp: write.stamp,
+                dot: write.dot,
+                value: taken(write),
+            });
         }
-        delta
+        self.context.merge(&other.context);
     }
 
-    fn is_below(&self, other: &Self) -> bool {
-        self.write.as_ref().map(Write::rank) < other.write.as_ref().map(Write::rank)
+    /// What decides which write wins; nothing when there is none. Dots are ordered by actor first; the seq decides
+    /// between equal stamps of one actor.
+    fn rank(&self) -> Option<(Hlc, Dot<A>)> {
+        self.write.as_ref().map(|write| (write.stamp, write.dot))
+    }
+
+    /// Appends a form byte, then the dot, the stamp, and the value when there is one.
+    pub(crate) fn encode_pieces(&self, out: &mut Vec<u8>)
+    where
+        V: Encode,
+    {
+        let Some(Write { stamp, dot, value }) = &self.write else {
+            out.push(UNWRITTEN);
+            return;
+        };
+        out.push(if value.is_some() { WRITTEN } else { DELETED });
+        write_dot(out, &self.context, *dot);
+        stamp.encode(out);
+        if let Some(value) = value {
+            value.encode(out);
+        }
+    }
+
+    /// Reads the write of the register, which has its list and no write yet.
+    pub(crate) fn read_pieces<'a>(&mut self, input: &mut Reader<'a>) -> Result<(), DecodeError>
+    where
+        V: Decode<'a>,
+    {
+        let has_value = match input.u8()? {
+            UNWRITTEN => return Ok(()),
+            WRITTEN => true,
+            DELETED => false,
+            form => return Err(DecodeError::UnsupportedForm { form }),
+        };
+        let dot = DotReader::new(&self.context).next(input)?;
+        let stamp = Hlc::decode(input)?;
+        let value = if has_value { Some(V::decode(input)?) } else { None };
+        self.write = Some(Write { stamp, dot, value });
+        Ok(())
     }
 }
 
@@ -92,17 +167,11 @@ impl<A, V> Default for LwwRegister<A, V> {
 
 impl<A: Actor, V: Clone + Encode> Crdt<A> for LwwRegister<A, V> {
     fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
-        let is_removed_here = |dot| self.write.is_none() && (self.context.covers(dot) || covered.covers(dot));
-        let is_greater =
-            self.is_below(other) || (fault::is_off("lww: the greatest stamp wins") && other.write.is_some());
-        if is_greater && !other.dot().is_some_and(is_removed_here) {
-            self.write.clone_from(&other.write);
-        }
-        self.context.merge(&other.context);
+        self.merge_with(other, covered, V::clone);
     }
 
-    fn context(&self) -> &VersionVector<A> {
-        &self.context
+    fn context(&self) -> Cow<'_, VersionVector<A>> {
+        Cow::Borrowed(self.context())
     }
 
     fn is_empty(&self) -> bool {
@@ -123,32 +192,19 @@ impl<A: Actor, V: Clone + Encode> Crdt<A> for LwwRegister<A, V> {
     }
 }
 
-/// A form byte, then the dot, the stamp, and the value when there is one.
-impl<A: Actor, V: Encode + Decode> Pieces<A> for LwwRegister<A, V> {
-    fn encode_pieces(&self, out: &mut Vec<u8>) {
-        let Some(Write { stamp, dot, value }) = &self.write else {
-            out.push(UNWRITTEN);
-            return;
-        };
-        out.push(if value.is_some() { WRITTEN } else { DELETED });
-        write_dot(out, &self.context, *dot);
-        stamp.encode(out);
-        if let Some(value) = value {
-            value.encode(out);
-        }
+/// The list, then the write.
+impl<A: Actor + Encode, V: Encode> Encode for LwwRegister<A, V> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.context.encode(out);
+        self.encode_pieces(out);
     }
+}
 
-    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let has_value = match input.u8()? {
-            UNWRITTEN => return Ok(Self { write: None, context }),
-            WRITTEN => true,
-            DELETED => false,
-            form => return Err(DecodeError::UnsupportedForm { form }),
-        };
-        let dot = DotReader::new(&context).next(input)?;
-        let stamp = Hlc::decode(input)?;
-        let value = if has_value { Some(V::decode(input)?) } else { None };
-        Ok(Self { write: Some(Write { stamp, dot, value }), context })
+impl<'a, A: Actor + Decode<'a>, V: Decode<'a>> Decode<'a> for LwwRegister<A, V> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut register = Self::only_list(VersionVector::decode(input)?);
+        register.read_pieces(input)?;
+        Ok(register)
     }
 }
 
@@ -158,14 +214,6 @@ struct Write<A, V> {
     dot: Dot<A>,
     /// `None` for a deletion.
     value: Option<V>,
-}
-
-impl<A: Actor, V> Write<A, V> {
-    /// What decides which write wins. Dots are ordered by actor first; the seq decides between equal stamps of one
-    /// actor.
-    fn rank(&self) -> (Hlc, Dot<A>) {
-        (self.stamp, self.dot)
-    }
 }
 
 const UNWRITTEN: u8 = 0;

@@ -1,16 +1,17 @@
 //! A register that keeps all concurrent writes.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::codec::{Decode, DotReader, Encode, Reader, write_dot, write_varint};
+use crate::causal::Causal;
+use crate::codec::{Decode, Encode, Reader};
 use crate::dot::Dot;
 use crate::dot_store::DotFun;
 use crate::error::DecodeError;
 use crate::fault;
 use crate::lattice::{Covers, Crdt};
 use crate::replica_id::{Actor, ReplicaId};
-use crate::value::Pieces;
 use crate::version_vector::VersionVector;
 
 /// A register that keeps all concurrent writes; a write replaces those that it saw.
@@ -20,29 +21,33 @@ use crate::version_vector::VersionVector;
 ///
 /// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7.5.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MvRegister<A = ReplicaId, V = Box<[u8]>> {
-    values: DotFun<A, V>,
-    context: VersionVector<A>,
-}
+pub struct MvRegister<A = ReplicaId, V = Box<[u8]>>(Causal<DotFun<A, V>, A>);
 
 impl<A, V> MvRegister<A, V> {
     /// Returns the register that nobody has written.
     pub const fn new() -> Self {
-        Self { values: DotFun::new(), context: VersionVector::new() }
+        Self::only_list(VersionVector::new())
+    }
+
+    /// Returns the register without pieces that has seen `context`.
+    pub(crate) const fn only_list(context: VersionVector<A>) -> Self {
+        Self(Causal::from_parts(DotFun::new(), context))
+    }
+
+    /// Returns the list: actor → greatest seq merged of its operations on this register.
+    pub const fn context(&self) -> &VersionVector<A> {
+        self.0.context()
     }
 }
 
-impl<A: Actor, V: Clone> MvRegister<A, V> {
+impl<A: Actor, V: Clone + Encode> MvRegister<A, V> {
     /// Replaces all values held here by `value`, under `dot`; returns the delta: the value, and the whole list.
     ///
     /// # Panics
     ///
     /// When the list covers `dot`.
     pub fn set(&mut self, dot: Dot<A>, value: V) -> Self {
-        self.context.advance(dot);
-        self.values.clear();
-        self.values.insert(dot, value);
-        self.delta(dot)
+        self.replace(dot, DotFun::one(dot, value))
     }
 
     /// Removes all values held here, under `dot`; returns the delta: no value, and the whole list.
@@ -51,11 +56,19 @@ impl<A: Actor, V: Clone> MvRegister<A, V> {
     ///
     /// When the list covers `dot`.
     pub fn clear(&mut self, dot: Dot<A>) -> Self {
-        self.context.advance(dot);
-        self.values.clear();
-        self.delta(dot)
+        self.replace(dot, DotFun::new())
     }
 
+    fn replace(&mut self, dot: Dot<A>, values: DotFun<A, V>) -> Self {
+        let delta = self.0.replace(dot, values);
+        if fault::is_off("mv: a write replaces what it saw") {
+            return Self(Causal::from_parts(delta.store().clone(), dot.into()));
+        }
+        Self(delta)
+    }
+}
+
+impl<A: Actor, V> MvRegister<A, V> {
     /// Returns the values in ascending order of their dots: none, one, or several that are concurrent.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {
         self.pieces().map(|(_, value)| value)
@@ -63,16 +76,37 @@ impl<A: Actor, V: Clone> MvRegister<A, V> {
 
     /// Returns the values with their dots, in ascending order of the dots.
     pub fn pieces(&self) -> impl ExactSizeIterator<Item = (Dot<A>, &V)> {
-        self.values.iter()
+        self.0.store().iter()
     }
 
-    /// What a write under `dot` left is also its delta.
-    fn delta(&self, dot: Dot<A>) -> Self {
-        let mut delta = self.clone();
-        if fault::is_off("mv: a write replaces what it saw") {
-            delta.context = dot.into();
-        }
-        delta
+    /// As [`Crdt::merge_unless`], of a register whose values become this one's by `own` where they are taken.
+    pub(crate) fn merge_with<W>(
+        &mut self,
+        other: &MvRegister<A, W>,
+        covered: &impl Covers<A>,
+        own: impl Fn(&W) -> V,
+    ) {
+        self.0.merge_with(&other.0, covered, own);
+    }
+
+    pub(crate) fn map<W>(self, to: impl FnMut(V) -> W) -> MvRegister<A, W> {
+        MvRegister(self.0.map(to))
+    }
+
+    /// Appends the pieces, without the list.
+    pub(crate) fn encode_pieces(&self, out: &mut Vec<u8>)
+    where
+        V: Clone + Encode,
+    {
+        self.0.encode_pieces(out);
+    }
+
+    /// Reads the pieces of the register, which has its list and no pieces yet.
+    pub(crate) fn read_pieces<'a>(&mut self, input: &mut Reader<'a>) -> Result<(), DecodeError>
+    where
+        V: Clone + Encode + Decode<'a>,
+    {
+        self.0.read_pieces(input)
     }
 }
 
@@ -84,49 +118,34 @@ impl<A, V> Default for MvRegister<A, V> {
 
 impl<A: Actor, V: Clone + Encode> Crdt<A> for MvRegister<A, V> {
     fn merge_unless(&mut self, other: &Self, covered: &impl Covers<A>) {
-        self.values.merge_unless(&self.context, &other.values, &other.context, covered);
-        self.context.merge(&other.context);
+        self.0.merge_unless(&other.0, covered);
     }
 
-    fn context(&self) -> &VersionVector<A> {
-        &self.context
+    fn context(&self) -> Cow<'_, VersionVector<A>> {
+        Cow::Borrowed(self.context())
     }
 
     fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.0.is_empty()
     }
 
     fn contents(&self, visit: &mut impl FnMut(&[u8]))
     where
         A: Encode,
     {
-        let mut piece = Vec::new();
-        for (dot, value) in self.values.iter() {
-            piece.clear();
-            dot.encode(&mut piece);
-            value.encode(&mut piece);
-            visit(&piece);
-        }
+        self.0.contents(visit);
     }
 }
 
-/// The number of values, then the dot and the value of each.
-impl<A: Actor, V: Encode + Decode> Pieces<A> for MvRegister<A, V> {
-    fn encode_pieces(&self, out: &mut Vec<u8>) {
-        write_varint(out, self.values.len() as u64);
-        for (dot, value) in self.values.iter() {
-            write_dot(out, &self.context, dot);
-            value.encode(out);
-        }
+/// The list, then the number of values, then the dot and the value of each.
+impl<A: Actor + Encode, V: Clone + Encode> Encode for MvRegister<A, V> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
     }
+}
 
-    fn decode_pieces(context: VersionVector<A>, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut dots = DotReader::new(&context);
-        let mut values = DotFun::new();
-        for _ in 0..dots.count(input)? {
-            let dot = dots.next(input)?;
-            values.insert(dot, V::decode(input)?);
-        }
-        Ok(Self { values, context })
+impl<'a, A: Actor + Decode<'a>, V: Clone + Encode + Decode<'a>> Decode<'a> for MvRegister<A, V> {
+    fn decode(input: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Causal::decode(input).map(Self)
     }
 }

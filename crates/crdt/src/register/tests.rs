@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use quickcheck::{Arbitrary, Gen, quickcheck};
 
 use super::{LwwRegister, MvRegister};
+use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::hlc::Hlc;
 use crate::lattice::Crdt;
-use crate::laws::{History, Lawful, Run, contents, join, laws_hold_for};
+use crate::laws::{History, Lawful, Run, contents, entry, join, laws_hold_for};
 use crate::replica_id::ReplicaId;
 use crate::version_vector::VersionVector;
 
@@ -171,6 +172,14 @@ impl Lawful for LwwRegister {
             None => self.delete(dot, operation.stamp),
         })
     }
+
+    fn dots(&self) -> Vec<Dot> {
+        self.dot().into_iter().collect()
+    }
+
+    fn entries(&self) -> Vec<Entry<'static>> {
+        entry(self.clone())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -190,6 +199,14 @@ impl Lawful for MvRegister {
             Some(byte) => self.set(dot, bytes(&[byte])),
             None => self.clear(dot),
         })
+    }
+
+    fn dots(&self) -> Vec<Dot> {
+        self.pieces().map(|(dot, _)| dot).collect()
+    }
+
+    fn entries(&self) -> Vec<Entry<'static>> {
+        entry(self.clone())
     }
 }
 

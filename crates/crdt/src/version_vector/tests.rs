@@ -55,6 +55,18 @@ fn a_seq_of_zero_is_no_entry() {
 }
 
 #[test]
+fn only_ascending_entries_with_seqs_are_a_vector() {
+    let from = |entries: &[(u8, u64)]| {
+        VersionVector::from_sorted(entries.iter().map(|(actor, seq)| (id(*actor), *seq)))
+    };
+    assert_eq!(from(&[]), Some(VersionVector::new()));
+    assert_eq!(from(&[(1, 4), (3, 2)]), Some([(id(3), 2), (id(1), 4)].into_iter().collect()));
+    assert_eq!(from(&[(1, 0)]), None);
+    assert_eq!(from(&[(2, 1), (1, 1)]), None);
+    assert_eq!(from(&[(1, 1), (1, 2)]), None);
+}
+
+#[test]
 fn only_ascending_entries_with_seqs_decode() {
     let decode = |entries: &[(u8, u8)], count: u8| {
         let mut bytes = Vec::from([count]);
