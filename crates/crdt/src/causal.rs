@@ -74,6 +74,26 @@ impl<S, A> Causal<S, A> {
     }
 }
 
+impl<S: DotStore<A>, A: Actor> Causal<S, A> {
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        // At most one dot for each actor, and each in the list.
+        self.store.is_empty() || self.store.dots().len() < self.context.len()
+    }
+
+    /// Forgets the actors that own no piece, and all of a value that is empty.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
+        if self.store.is_empty() {
+            *self = Self::default();
+        } else {
+            let store = &self.store;
+            self.context.retain(|actor| store.dots().any(|dot| dot.actor == actor));
+        }
+    }
+}
+
 impl<A: Actor, V> Causal<DotFun<A, V>, A> {
     /// As [`Crdt::merge_unless`], of a value whose content becomes this one's by `own` where it is taken.
     pub(crate) fn merge_with<W>(

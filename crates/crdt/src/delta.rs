@@ -121,6 +121,20 @@ impl<A: Actor + Encode> Entry<'_, A> {
         out
     }
 
+    /// Encodes an entry whose pieces are spelled already, as [`Value::encode_pieces`] does beside this list.
+    ///
+    /// # Panics
+    ///
+    /// When a limit of the atom is exceeded.
+    pub fn encode_parts(atom: &Atom<'_>, list: &VersionVector<A>, pieces: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(atom.key.len() + pieces.len() + HEADER_BYTES_HINT);
+        out.push(FORMAT_VERSION);
+        atom.encode(&mut out);
+        list.encode(&mut out);
+        out.extend_from_slice(pieces);
+        out
+    }
+
     /// Appends what [`encode`](Self::encode) returns to `out`.
     ///
     /// # Panics

@@ -150,6 +150,19 @@ impl<'a, A: Actor> Value<'a, A> {
         with_each!(self, value => value.is_empty())
     }
 
+    /// Tells whether [`collect`](Self::collect) would drop anything: of a value that nobody has written, nothing.
+    pub fn is_collectable(&self) -> bool {
+        !self.context().is_empty() && with_each!(self, value => value.is_collectable())
+    }
+
+    /// Drops what nobody needs once all that the list names has reached every replica, and nothing older is under way:
+    /// fully reset slots, deletions, the actors that own no piece; all of a value that is empty.
+    ///
+    /// What a reader sees and what [`contents`](Self::contents) visits stays as it is. O(actors).
+    pub fn collect(&mut self) {
+        with_each!(self, value => value.collect());
+    }
+
     /// Visits the bytes of each piece of content, as [`Crdt::contents`] does. A set's element is not among them.
     pub fn contents(&self, visit: &mut impl FnMut(&[u8]))
     where

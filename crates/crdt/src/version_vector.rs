@@ -89,6 +89,11 @@ impl<A: Actor> VersionVector<A> {
         Some(self.entries.remove(place).1)
     }
 
+    /// Keeps the actors that `keep` says.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(A) -> bool) {
+        self.entries.retain(|(actor, _)| keep(*actor));
+    }
+
     /// Returns the greatest seq seen of `actor`, 0 for none.
     pub fn get(&self, actor: A) -> u64 {
         self.search(actor).map_or(0, |place| self.entries[place].1)

@@ -1,64 +1,77 @@
 //! Local operations: each becomes a dot and a delta, or is refused and changes nothing.
 
-use trellis_crdt::{CounterError, Dot, Hlc, Kind, ReplicaId, Value};
+use std::borrow::Cow;
 
-use crate::atom::encode_delta;
+use trellis_crdt::{Atom, CounterError, Delta, Dot, Entry, Hlc, Kind, ReplicaId, Value};
+
+use crate::atoms::{Handle, SetEntry};
+use crate::elements::ElementCursor;
 use crate::error::OperationError;
 use crate::fault;
 use crate::key::{is_valid_key, is_valid_value};
 use crate::operation::{Change, Operation, Outcome, Total};
-use crate::slot::{SlotState, Subject};
+use crate::slot::{Held, SlotState, Subject, exists};
+
+type Answer = Result<(Vec<Change>, Outcome), OperationError>;
+
+/// Whose dots a write takes, and how much one step of a deletion looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer {
+    pub(crate) slot: u8,
+    pub(crate) origin: ReplicaId,
+    pub(crate) delete_elements_max: usize,
+}
+
+/// What is done to one atom.
+#[derive(Clone, Copy)]
+enum Edit<'a> {
+    Increment(i64),
+    /// Writes a register.
+    Write(&'a [u8], Hlc),
+    /// Adds an element, or enables a flag.
+    Enable,
+    /// Removes an element, or disables a flag.
+    Disable,
+    /// Deletes what there is.
+    Delete(Hlc),
+}
 
 impl SlotState {
     pub(crate) fn apply(
         &mut self,
         operation: &Operation<'_>,
-        slot: u8,
-        origin: ReplicaId,
+        writer: Writer,
         stamp: impl FnOnce() -> Hlc,
-    ) -> Result<(Vec<Change>, Outcome), OperationError> {
+    ) -> Answer {
         let key = operation.key();
         if !is_valid_key(key) {
             return Err(OperationError::InvalidKey { bytes: key.len() });
         }
-        let writer = Writer { slot, origin };
         match *operation {
             Operation::Increment { kind, amount, .. } => self.increment(key, kind, amount, writer),
             Operation::Set { kind, value, .. } => self.set(key, kind, value, writer, stamp),
-            Operation::Delete { kind, .. } => self.delete(key, kind, writer, stamp),
+            Operation::Add { kind, element, .. } => self.add(key, kind, element, writer),
+            Operation::Remove { kind, element, .. } => self.remove(key, kind, element, writer),
+            Operation::Switch { kind, enabled, .. } => self.switch(key, kind, enabled, writer),
+            Operation::Delete { kind, from, .. } => self.delete(key, kind, from, writer, stamp),
         }
     }
 
-    fn increment(
-        &mut self,
-        key: &str,
-        kind: Kind,
-        amount: i64,
-        writer: Writer,
-    ) -> Result<(Vec<Change>, Outcome), OperationError> {
-        if !matches!(kind, Kind::GCounter | Kind::PnCounter) {
+    fn increment(&mut self, key: &str, kind: Kind, amount: i64, writer: Writer) -> Answer {
+        if !kind.is_counter() {
             return Err(OperationError::NotApplicable { kind });
         }
         if kind == Kind::GCounter && amount < 0 {
             return Err(OperationError::NegativeAmount { amount });
         }
-        let subject = self.writable(key, kind)?;
+        let subject = self.writable(key, kind, None)?;
         if amount == 0 && !fault::is_off("R18 nothing comes of nothing") {
-            let held = subject.handle.and_then(|handle| counter_total(&self.atom(handle).value));
-            return Ok((Vec::new(), Outcome::Counter(held.unwrap_or(Total::from(0)))));
+            let held = subject.handle.map(|handle| self.atoms.record(handle).value(&self.origins));
+            let total = held.as_ref().and_then(counter_total).unwrap_or(Total::from(0));
+            return Ok((Vec::new(), Outcome::Counter(total)));
         }
-        let dot = self.mint(writer)?;
-        let (change, total) = self.write(subject, dot, |value| {
-            let delta = match value {
-                Value::GCounter(counter) => counter.increment(dot, amount).map(Value::GCounter),
-                Value::PnCounter(counter) => counter.increment(dot, amount).map(Value::PnCounter),
-                _ => return Err(OperationError::NotApplicable { kind }),
-            };
-            let delta = delta.map_err(|error| refused(&error, amount))?;
-            Ok((delta, counter_total(value)))
-        })?;
-        let total = total.expect("what was incremented is a counter");
-        Ok((vec![change], Outcome::Counter(total)))
+        let (change, total) = self.write(&subject, writer, Edit::Increment(amount), counter_total)?;
+        Ok((vec![change], Outcome::Counter(total.expect("what was incremented is a counter"))))
     }
 
     fn set(
@@ -68,113 +81,249 @@ impl SlotState {
         bytes: &[u8],
         writer: Writer,
         stamp: impl FnOnce() -> Hlc,
-    ) -> Result<(Vec<Change>, Outcome), OperationError> {
-        if !matches!(kind, Kind::LwwRegister | Kind::MvRegister) {
+    ) -> Answer {
+        if !kind.is_register() {
             return Err(OperationError::NotApplicable { kind });
         }
-        if !is_valid_value(bytes) {
-            return Err(OperationError::ValueTooLarge { bytes: bytes.len() });
-        }
-        let subject = self.writable(key, kind)?;
-        let dot = self.mint(writer)?;
-        let (change, ()) = self.write(subject, dot, |value| match value {
-            Value::LwwRegister(register) => {
-                Ok((Value::LwwRegister(register.set(dot, stamp(), bytes.to_vec().into())), ()))
-            }
-            Value::MvRegister(register) => {
-                Ok((Value::MvRegister(register.set(dot, bytes.to_vec().into())), ()))
-            }
-            _ => Err(OperationError::NotApplicable { kind }),
-        })?;
+        check_value(bytes)?;
+        let subject = self.writable(key, kind, None)?;
+        self.mint(writer)?;
+        let stamp = if kind == Kind::LwwRegister { stamp() } else { Hlc::ZERO };
+        let (change, ()) = self.write(&subject, writer, Edit::Write(bytes, stamp), |_| ())?;
         Ok((vec![change], Outcome::Set))
+    }
+
+    fn add(&mut self, key: &str, kind: Kind, element: &[u8], writer: Writer) -> Answer {
+        if !kind.is_set() {
+            return Err(OperationError::NotApplicable { kind });
+        }
+        check_value(element)?;
+        let subject = self.writable(key, kind, Some(element))?;
+        let was_member = self.has_content(&subject);
+        let (change, ()) = self.write(&subject, writer, Edit::Enable, |_| ())?;
+        Ok((vec![change], Outcome::Added { was_member }))
+    }
+
+    fn remove(&mut self, key: &str, kind: Kind, element: &[u8], writer: Writer) -> Answer {
+        if kind != Kind::OrSet {
+            return Err(OperationError::NotApplicable { kind });
+        }
+        check_value(element)?;
+        let subject = self.writable(key, kind, Some(element))?;
+        if !self.has_content(&subject) {
+            return Ok((Vec::new(), Outcome::Removed { was_member: false }));
+        }
+        let (change, ()) = self.write(&subject, writer, Edit::Disable, |_| ())?;
+        Ok((vec![change], Outcome::Removed { was_member: true }))
+    }
+
+    fn switch(&mut self, key: &str, kind: Kind, enabled: bool, writer: Writer) -> Answer {
+        if !kind.is_flag() {
+            return Err(OperationError::NotApplicable { kind });
+        }
+        let subject = self.writable(key, kind, None)?;
+        if kind == Kind::EwFlag && !enabled && !self.has_content(&subject) {
+            return Ok((Vec::new(), Outcome::Switched { enabled }));
+        }
+        let edit = if enabled { Edit::Enable } else { Edit::Disable };
+        let (change, enabled) = self.write(&subject, writer, edit, exists)?;
+        Ok((vec![change], Outcome::Switched { enabled }))
     }
 
     fn delete(
         &mut self,
         key: &str,
         kind: Option<Kind>,
+        from: ElementCursor,
         writer: Writer,
         stamp: impl FnOnce() -> Hlc,
-    ) -> Result<(Vec<Change>, Outcome), OperationError> {
-        let kinds = match kind {
-            Some(kind) => {
-                let subject = self.writable(key, kind)?;
-                let exists = subject.handle.is_some_and(|handle| self.atom(handle).exists());
-                if exists { vec![kind] } else { Vec::new() }
-            }
-            None => self.kinds_of(key),
-        };
-        if kinds.is_empty() {
-            return Ok((Vec::new(), Outcome::Deleted { existed: false }));
+    ) -> Answer {
+        if let Some(kind) = kind {
+            self.writable(key, kind, kind.is_set().then_some(&[][..]))?;
+        }
+        let (doomed, next) = self.doomed(key, kind, from, writer.delete_elements_max.max(1));
+        if doomed.is_empty() {
+            return Ok((Vec::new(), Outcome::Deleted { existed: false, next }));
         }
         // The one thing that can refuse a deletion does so before the first of several changes.
         self.mint(writer)?;
-        let mut stamp = Some(stamp);
-        let mut changes = Vec::with_capacity(kinds.len());
-        for kind in kinds {
-            let dot = self.mint(writer)?;
-            let (change, ()) = self.write(self.subject(key, kind), dot, |value| match value {
-                Value::GCounter(counter) => Ok((Value::GCounter(counter.reset(dot)), ())),
-                Value::PnCounter(counter) => Ok((Value::PnCounter(counter.reset(dot)), ())),
-                Value::LwwRegister(register) => {
-                    let stamp = stamp.take().expect("a key has one atom of each kind");
-                    Ok((Value::LwwRegister(register.delete(dot, stamp())), ()))
-                }
-                Value::MvRegister(register) => Ok((Value::MvRegister(register.clear(dot)), ())),
-                _ => Err(OperationError::NotApplicable { kind }),
-            })?;
+        let deletes_lww = doomed.iter().any(|(kind, _)| *kind == Kind::LwwRegister);
+        let stamp = if deletes_lww { stamp() } else { Hlc::ZERO };
+        let mut changes = Vec::with_capacity(doomed.len());
+        for (kind, element) in doomed {
+            let subject = self.subject(key, kind, element.as_deref());
+            let (change, ()) = self.write(&subject, writer, Edit::Delete(stamp), |_| ())?;
             changes.push(change);
         }
-        Ok((changes, Outcome::Deleted { existed: true }))
+        Ok((changes, Outcome::Deleted { existed: true, next }))
     }
 
-    /// Changes one atom under a minted dot, which the clock takes at once: own dots have no gaps.
+    /// The atoms with content that one step of a deletion takes, and where the next one begins.
+    fn doomed(
+        &self,
+        key: &str,
+        kind: Option<Kind>,
+        from: ElementCursor,
+        elements_max: usize,
+    ) -> (Vec<(Kind, Option<Box<[u8]>>)>, Option<ElementCursor>) {
+        let (mut doomed, mut elements) = (Vec::new(), Vec::new());
+        for (_, held) in self.entries_of(key, self.hash.of_name(key.as_bytes())) {
+            match held {
+                _ if kind.is_some_and(|kind| kind != held.kind()) => {}
+                Held::Atom(record) => {
+                    if from == ElementCursor::START && self.exists(&held) {
+                        doomed.push((record.kind, None));
+                    }
+                }
+                Held::Set(set) if set.existing > 0 => {
+                    elements.extend(first_elements(set, from, elements_max));
+                }
+                Held::Set(_) => {}
+            }
+        }
+        doomed.sort_unstable();
+        elements.sort_unstable();
+        // Where one set or both have more, the step ends before the first position that it has no room for.
+        let next = match (elements.first(), elements.get(elements_max)) {
+            (Some((first, ..)), Some((beyond, ..))) => first.checked_add(1).map(|second| second.max(*beyond)),
+            _ => None,
+        };
+        for (position, kind, handle) in elements {
+            let record = self.atoms.record(handle);
+            if next.is_none_or(|next| position < next) && !record.value(&self.origins).is_empty() {
+                doomed.push((kind, Some(record.name.into())));
+            }
+        }
+        (doomed, next.map(ElementCursor::new))
+    }
+
+    /// Changes one atom under the next dot, which the clock takes at once: own dots have no gaps. `tell` sees what
+    /// the atom holds afterwards.
     fn write<T>(
         &mut self,
-        subject: Subject<'_>,
-        dot: Dot,
-        mutate: impl FnOnce(&mut Value<'static>) -> Result<(Value<'static>, T), OperationError>,
+        subject: &Subject<'_>,
+        writer: Writer,
+        edit: Edit<'_>,
+        tell: impl FnOnce(&Value<'_>) -> T,
     ) -> Result<(Change, T), OperationError> {
-        let superseded = subject.handle.map_or(0, |handle| self.atom(handle).list().get(dot.actor));
-        let (changed, answer) = self.change(subject, vec![(dot, superseded)], |value, _| mutate(value))?;
+        let dot = self.mint(writer)?;
+        let opened = self.open(subject);
+        let (mut value, before) = self.read_opened(subject, &opened);
+        let changed = match edit.run(dot, &mut value) {
+            Ok(changed) => changed,
+            Err(error) => {
+                self.abandon(subject, opened);
+                return Err(error);
+            }
+        };
+        let atom = Atom {
+            key: Cow::Borrowed(subject.key),
+            kind: subject.kind,
+            element: subject.element.map(Cow::Borrowed),
+        };
+        let delta = Delta { dot, entry: Entry { atom, value: changed } }.encode();
+        let told = tell(&value);
+        let handle = self.spell(subject, &opened, before, &value);
+        self.close(subject.kind, handle, opened);
         self.clock.raise(dot.actor, dot.seq);
-        Ok((Change { seq: dot.seq, delta: encode_delta(dot, subject.key, changed) }, answer))
+        Ok((Change { seq: dot.seq, delta }, told))
     }
 
     fn mint(&self, writer: Writer) -> Result<Dot, OperationError> {
-        let Writer { slot, origin } = writer;
+        let Writer { slot, origin, .. } = writer;
         let seq = self.next_seq(origin).ok_or(OperationError::DotTaken { slot, origin })?;
         Ok(Dot::new(origin, seq))
     }
 
+    fn has_content(&self, subject: &Subject<'_>) -> bool {
+        subject.handle.is_some_and(|handle| !self.atoms.record(handle).value(&self.origins).is_empty())
+    }
+
     /// Looks up the atom to write; refuses a kind that the key lacks while it holds content of another.
-    fn writable<'a>(&self, key: &'a str, kind: Kind) -> Result<Subject<'a>, OperationError> {
-        let key_hash = self.hash.of_key(key);
-        let (mut handle, mut exists, mut others) = (None, false, Vec::new());
-        for (found, atom) in self.atoms_of(key, key_hash) {
-            if atom.kind() == kind {
-                (handle, exists) = (Some(found), atom.exists());
-            } else if atom.exists() {
-                others.push(atom.kind());
+    fn writable<'a>(
+        &self,
+        key: &'a str,
+        kind: Kind,
+        element: Option<&'a [u8]>,
+    ) -> Result<Subject<'a>, OperationError> {
+        let hash = self.hash.of_name(key.as_bytes());
+        let (mut found, mut others) = (None, Vec::new());
+        for (handle, held) in self.entries_of(key, hash) {
+            if held.kind() == kind {
+                found = Some((handle, held));
+            } else if self.exists(&held) {
+                others.push(held.kind());
             }
         }
-        if !exists && !others.is_empty() {
+        if !others.is_empty() && !found.is_some_and(|(_, held)| self.exists(&held)) {
             others.sort_unstable();
             return Err(OperationError::WrongKind { actual: others, requested: kind });
         }
-        Ok(Subject { key, key_hash, kind, handle })
+        Ok(self.subject_in(key, hash, kind, element, found.map(|(handle, _)| handle)))
     }
 }
 
-/// Whose dots a write takes.
-#[derive(Clone, Copy)]
-struct Writer {
-    slot: u8,
-    origin: ReplicaId,
+impl<'a> Edit<'a> {
+    /// Changes a value and returns the delta; a value that is refused is as it was.
+    fn run(self, dot: Dot, value: &mut Value<'a>) -> Result<Value<'a>, OperationError> {
+        let kind = value.kind();
+        Ok(match (value, self) {
+            (Value::GCounter(counter), Self::Increment(amount)) => {
+                Value::GCounter(counter.increment(dot, amount).map_err(|error| refused(&error, amount))?)
+            }
+            (Value::PnCounter(counter), Self::Increment(amount)) => {
+                Value::PnCounter(counter.increment(dot, amount).map_err(|error| refused(&error, amount))?)
+            }
+            (Value::GCounter(counter), Self::Delete(_)) => Value::GCounter(counter.reset(dot)),
+            (Value::PnCounter(counter), Self::Delete(_)) => Value::PnCounter(counter.reset(dot)),
+            (Value::LwwRegister(register), Self::Write(bytes, stamp)) => {
+                Value::LwwRegister(register.set(dot, stamp, bytes.into()))
+            }
+            (Value::LwwRegister(register), Self::Delete(stamp)) => {
+                Value::LwwRegister(register.delete(dot, stamp))
+            }
+            (Value::MvRegister(register), Self::Write(bytes, _)) => {
+                Value::MvRegister(register.set(dot, bytes.into()))
+            }
+            (Value::MvRegister(register), Self::Delete(_)) => Value::MvRegister(register.clear(dot)),
+            (Value::GSet(element), Self::Enable) => Value::GSet(element.enable(dot)),
+            (Value::GSet(element), Self::Delete(_)) => Value::GSet(element.disable(dot)),
+            (Value::OrSet(element), Self::Enable) => Value::OrSet(element.enable(dot)),
+            (Value::OrSet(element), Self::Disable | Self::Delete(_)) => Value::OrSet(element.disable(dot)),
+            (Value::EwFlag(flag), Self::Enable) => Value::EwFlag(flag.enable(dot)),
+            (Value::EwFlag(flag), Self::Disable | Self::Delete(_)) => Value::EwFlag(flag.disable(dot)),
+            (Value::DwFlag(flag), Self::Enable) => Value::DwFlag(flag.enable(dot)),
+            (Value::DwFlag(flag), Self::Disable) => Value::DwFlag(flag.disable(dot)),
+            (Value::DwFlag(flag), Self::Delete(_)) => Value::DwFlag(flag.clear(dot)),
+            _ => return Err(OperationError::NotApplicable { kind }),
+        })
+    }
+}
+
+/// One element more than `count`, to tell where the next step begins, and all that share the last one's position: a
+/// cursor cannot point between them.
+fn first_elements(
+    set: &SetEntry,
+    from: ElementCursor,
+    count: usize,
+) -> impl Iterator<Item = (u32, Kind, Handle)> + '_ {
+    let mut taken = 0;
+    let mut last = None;
+    let is_taken = move |(position, _): &(u32, Handle)| {
+        let is_of_the_last = last.replace(*position) == Some(*position);
+        taken += 1;
+        taken <= count + 1 || is_of_the_last
+    };
+    let beyond = set.elements.beginning_at(from.position()).take_while(is_taken);
+    beyond.map(|(position, handle)| (position, set.kind, handle))
+}
+
+fn check_value(bytes: &[u8]) -> Result<(), OperationError> {
+    if is_valid_value(bytes) { Ok(()) } else { Err(OperationError::ValueTooLarge { bytes: bytes.len() }) }
 }
 
 /// A counter's value; `None` for what is none.
-pub(crate) fn counter_total(value: &Value) -> Option<Total> {
+pub(crate) fn counter_total(value: &Value<'_>) -> Option<Total> {
     match value {
         Value::GCounter(counter) => Some(Total::from(counter.value())),
         Value::PnCounter(counter) => Some(Total::from(counter.value())),

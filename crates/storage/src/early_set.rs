@@ -39,6 +39,10 @@ impl EarlySet {
         });
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Dot> + '_ {
+        self.dots.iter().copied()
+    }
+
     pub(crate) fn contains(&self, dot: Dot) -> bool {
         self.dots.contains(&dot)
     }

@@ -92,7 +92,13 @@ pub enum ReadError {
         /// Length of the refused key.
         bytes: usize,
     },
-    /// Asked wrong: these bytes were not made by [`Cursor::to_bytes`](crate::Cursor::to_bytes).
+    /// Asked wrong: these bytes were not made by `to_bytes` of the cursor that is read from them.
     #[error("not a cursor of a listing")]
     InvalidCursor,
+    /// Asked wrong: only sets have elements.
+    #[error("a {kind} has no elements")]
+    NotASet {
+        /// The kind that was asked for.
+        kind: Kind,
+    },
 }

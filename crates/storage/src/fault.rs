@@ -24,6 +24,8 @@ pub const RULES: &[&str] = &[
     "R2 what does not fit is not merged",
     // Who adopts a clock from here misses what came here under the other origins of a list.
     "R4 an entry is indexed under all its origins",
+    // Of an entry with something new all is taken, and what was removed here comes back with it.
+    "R6 the filter is per piece",
     // An increment by 0 takes a dot and leaves a record.
     "R18 nothing comes of nothing",
     // What an atom held before stays in the digest, which then tells how it came here.

@@ -2,9 +2,14 @@
 
 use trellis_crdt::{Dot, Hlc, Kind, ReplicaId, VersionVector};
 
+use crate::apply::Writer;
+use crate::capture::{CaptureCursor, SlotHeader};
+use crate::collect::Collected;
 use crate::config::Config;
 use crate::digest::KeyedHash;
+use crate::elements::{ElementCursor, ElementsPage};
 use crate::error::{MergeError, OperationError, ReadError};
+use crate::explain::Explained;
 use crate::key::{SLOTS, is_valid_key, slot_of};
 use crate::list::{Cursor, ListPage, PageBuilder};
 use crate::merge::{EntryMerged, Merged, Progress};
@@ -51,7 +56,8 @@ impl Keyspace {
         stamp: impl FnOnce() -> Hlc,
     ) -> Result<Applied, OperationError> {
         let slot = slot_of(operation.key());
-        let applied = self.slot_mut(slot).apply(operation, slot, origin, stamp);
+        let writer = Writer { slot, origin, delete_elements_max: self.config.delete_elements_max };
+        let applied = self.slot_mut(slot).apply(operation, writer, stamp);
         let (changes, outcome) = applied.inspect_err(|_| self.counters.operations_refused += 1)?;
         self.counters.operations += changes.len() as u64;
         Ok(Applied { slot, changes, outcome })
@@ -72,7 +78,7 @@ impl Keyspace {
     ///
     /// # Errors
     /// [`MergeError::Contradiction`], found only where it is cheap to see; nothing has changed then.
-    pub fn merge_received_delta(&mut self, received: &ReceivedDelta) -> Result<Merged, MergeError> {
+    pub fn merge_received_delta(&mut self, received: &ReceivedDelta<'_>) -> Result<Merged, MergeError> {
         let ReceivedDelta { slot, delta } = received;
         let early_max = self.config.early_max_per_slot;
         let state = self.slot_mut(*slot);
@@ -85,7 +91,7 @@ impl Keyspace {
             Progress::Duplicate => self.counters.deltas_duplicate += 1,
             Progress::Dropped => self.counters.deltas_dropped += 1,
         }
-        let key_hash = self.hash.of_key(&delta.entry.atom.key);
+        let key_hash = self.key_hash(&delta.entry.atom.key);
         Ok(Merged { progress, prefix, stamp: received.stamp(), key_hash })
     }
 
@@ -104,7 +110,7 @@ impl Keyspace {
     ///
     /// # Errors
     /// [`MergeError::Contradiction`], found only where it is cheap to see; nothing has changed then.
-    pub fn merge_received_entry(&mut self, received: &ReceivedEntry) -> Result<EntryMerged, MergeError> {
+    pub fn merge_received_entry(&mut self, received: &ReceivedEntry<'_>) -> Result<EntryMerged, MergeError> {
         let merged = self.slot_mut(received.slot).merge_entry(&received.entry);
         let changed = merged.inspect_err(|_| self.counters.refused += 1)?;
         if changed {
@@ -112,7 +118,7 @@ impl Keyspace {
         } else {
             self.counters.entries_unchanged += 1;
         }
-        let key_hash = self.hash.of_key(&received.entry.atom.key);
+        let key_hash = self.key_hash(&received.entry.atom.key);
         Ok(EntryMerged { changed, stamp: received.stamp(), key_hash })
     }
 
@@ -134,6 +140,40 @@ impl Keyspace {
         } else {
             Err(ReadError::InvalidKey { bytes: key.len() })
         }
+    }
+
+    /// Tells whether an element is in a set, and the dots behind the answer (R20).
+    ///
+    /// # Errors
+    /// [`ReadError::InvalidKey`]; [`ReadError::NotASet`] for a kind that has no elements.
+    pub fn contains(
+        &self,
+        key: &str,
+        kind: Kind,
+        element: &[u8],
+    ) -> Result<(bool, VersionVector), ReadError> {
+        check_set(key, kind)?;
+        Ok(self.slot(slot_of(key)).contains(key, kind, element))
+    }
+
+    /// Reads the elements of a set from `cursor` on.
+    ///
+    /// An element that is there throughout comes exactly once, whatever else comes and goes between pages. A page ends
+    /// once `examine_max` elements were looked at, those recorded as removed included, or those found pass
+    /// `bytes_max` bytes, and may pass either by the elements that share 32 bits of hash, so that every page gets on.
+    ///
+    /// # Errors
+    /// As [`Keyspace::contains`].
+    pub fn elements(
+        &self,
+        key: &str,
+        kind: Kind,
+        cursor: ElementCursor,
+        examine_max: usize,
+        bytes_max: usize,
+    ) -> Result<ElementsPage, ReadError> {
+        check_set(key, kind)?;
+        Ok(self.slot(slot_of(key)).elements(key, kind, cursor, examine_max, bytes_max))
     }
 
     /// Lists existing entries of all slots whose key begins with `prefix`, of one kind or of all, from `cursor` on.
@@ -215,25 +255,88 @@ impl Keyspace {
         self.slot(cursor.slot()).scan(cursor, bytes_max)
     }
 
+    /// What is known of the dots of `slot`, as a snapshot holds it. O(origins and early dots).
+    pub fn header(&self, slot: u8) -> SlotHeader {
+        self.slot(slot).header()
+    }
+
+    /// Goes on with a capture until the entries pass `bytes_max` bytes; the one that passes them is the last.
+    ///
+    /// Between two steps anything but collection may change: see [`ScanStep::is_void`].
+    pub fn capture(&self, cursor: &mut CaptureCursor, bytes_max: usize) -> ScanStep {
+        self.slot(cursor.slot()).capture(cursor, bytes_max)
+    }
+
+    /// Ends the restoring of `slot`, once every entry that was captured behind this header has been merged.
+    ///
+    /// The other way round, the clock would have the entries skipped as removed. Idempotent.
+    pub fn restore_header(&mut self, slot: u8, header: &SlotHeader) {
+        self.slot_mut(slot).restore_header(header);
+    }
+
+    /// The floor of `slot`: the join of the lists, as they were, of the atoms of which collection dropped anything.
+    pub fn floor(&self, slot: u8) -> &VersionVector {
+        &self.slot(slot).floor
+    }
+
+    /// Drops of `slot` what every member has heard of (R10): looks at up to `examine_max` of the atoms that have
+    /// something to drop, and tells what was dropped, for the log.
+    ///
+    /// `stable` is a clock that the durable clock of every member covers, confirmed as R9 demands. Digest and what
+    /// reads show stay as they are. Scans and captures of the slot that are under way are void if anything is
+    /// dropped: not to be called while there are any.
+    pub fn collect(&mut self, slot: u8, stable: &VersionVector, examine_max: usize) -> Vec<Collected> {
+        self.slot_mut(slot).collect(stable, examine_max)
+    }
+
+    /// Drops again what the log tells was dropped, as far as nothing has happened to the atom since (R16).
+    pub fn replay_collected(&mut self, collected: &Collected) {
+        self.slot_mut(collected.slot()).replay_collected(collected);
+    }
+
+    /// Number of atoms in `slot` that wait for collection, at most one entry each.
+    pub fn collectable_len(&self, slot: u8) -> usize {
+        self.slot(slot).collectable.len()
+    }
+
+    /// Tells what a key is made of: its atoms, of sets the elements from `from` on, at most about `elements_max`.
+    ///
+    /// # Errors
+    /// [`ReadError::InvalidKey`].
+    pub fn explain(
+        &self,
+        key: &str,
+        from: ElementCursor,
+        elements_max: usize,
+    ) -> Result<Explained, ReadError> {
+        if !is_valid_key(key) {
+            return Err(ReadError::InvalidKey { bytes: key.len() });
+        }
+        let slot = slot_of(key);
+        Ok(self.slot(slot).explain(slot, key, from, elements_max))
+    }
+
     /// A keyed hash of `key`, as merges report it: to note which keys changed without keeping them.
     pub fn key_hash(&self, key: &str) -> u64 {
-        self.hash.of_key(key)
+        self.hash.of_name(key.as_bytes()).hash()
     }
 
     /// Number of entries that exist: pairs of key and kind with content. O([`SLOTS`]).
     pub fn keys(&self) -> usize {
-        self.slots.iter().map(|slot| slot.existing).sum()
+        self.slots.iter().flat_map(|slot| &slot.usage).map(|usage| usage.keys).sum()
     }
 
-    /// What is held and what was done. O([`SLOTS`] times origins).
+    /// What is held and what was done. O([`SLOTS`] times origins, and the tables of all sets).
     pub fn usage(&self) -> Usage {
-        Usage {
-            keys: self.keys(),
-            atoms: self.slots.iter().map(|slot| slot.atoms.len()).sum(),
-            index_entries: self.slots.iter().map(|slot| slot.index.len()).sum(),
-            early: self.slots.iter().map(|slot| slot.early.len()).sum(),
-            counters: self.counters,
+        let mut usage = Usage { keys: self.keys(), counters: self.counters, ..Usage::default() };
+        for slot in &self.slots {
+            usage.atoms += slot.atoms.len();
+            usage.index_entries += slot.origins.live();
+            usage.index_bytes += slot.origins.bytes() + slot.table.bytes() + slot.atoms.bytes();
+            usage.early += slot.early.len();
+            usage.kinds.iter_mut().zip(&slot.usage).for_each(|(sum, kind)| sum.add(kind));
         }
+        usage
     }
 
     /// Fills `page` from one slot; returns where to go on, there or in the next slot.
@@ -252,4 +355,11 @@ impl Keyspace {
     fn slot_mut(&mut self, slot: u8) -> &mut SlotState {
         &mut self.slots[usize::from(slot)]
     }
+}
+
+fn check_set(key: &str, kind: Kind) -> Result<(), ReadError> {
+    if !is_valid_key(key) {
+        return Err(ReadError::InvalidKey { bytes: key.len() });
+    }
+    if kind.is_set() { Ok(()) } else { Err(ReadError::NotASet { kind }) }
 }

@@ -1,6 +1,6 @@
 //! The keyspace in memory: operations become deltas, and deltas are merged.
 //!
-//! A [`Keyspace`] holds counters and registers by key, in 256 slots. A local [`Operation`] takes the next dot of its
+//! A [`Keyspace`] holds counters, registers, sets and flags by key, in 256 slots. A local [`Operation`] takes the next dot of its
 //! replica and yields an encoded delta, for the log and for the peers. What peers or the log bring, deltas and
 //! catch-up entries in any order and any number of times, is merged by one set of rules. Of each slot it keeps the
 //! clock (what came without a gap), the early set (what came beyond one), the ceiling (what came at all), an index from
@@ -52,17 +52,22 @@ mod operation;
 mod slot;
 
 mod apply;
+mod capture;
+mod collect;
+mod elements;
+mod explain;
 mod list;
 mod merge;
 mod query;
 mod received;
 mod scan;
 
-mod atom;
+mod atoms;
 mod digest;
-mod dot_index;
 mod early_set;
-mod key_table;
+mod origins;
+mod record;
+mod table;
 
 mod config;
 mod error;
@@ -74,8 +79,12 @@ mod fault;
 pub mod fault;
 
 pub use crate::{
+    capture::{CaptureCursor, SlotHeader},
+    collect::Collected,
     config::Config,
+    elements::{ElementCursor, ElementsPage},
     error::{MergeError, OperationError, ReadError},
+    explain::{Explained, ExplainedAtom, Piece},
     key::{SLOTS, slot_of},
     keyspace::Keyspace,
     list::{Cursor, ListPage},
@@ -84,5 +93,5 @@ pub use crate::{
     query::{Read, ReadValue},
     received::{ReceivedDelta, ReceivedEntry},
     scan::{ScanCursor, ScanStep},
-    usage::{Counters, Usage},
+    usage::{Counters, KindUsage, Usage},
 };

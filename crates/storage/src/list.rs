@@ -3,7 +3,7 @@
 use trellis_crdt::Kind;
 
 use crate::error::ReadError;
-use crate::slot::SlotState;
+use crate::slot::{Held, SlotState};
 
 /// Where a listing goes on: a slot, and a position in the order of hashes there.
 ///
@@ -91,11 +91,12 @@ impl SlotState {
             }
             last = Some(position);
             page.examine_left = page.examine_left.saturating_sub(1);
-            let atom = self.atom(handle);
-            let is_wanted =
-                page.kind.is_none_or(|kind| kind == atom.kind()) && atom.key.starts_with(page.prefix);
-            if is_wanted && atom.exists() {
-                page.keys.push((atom.key.to_string(), atom.kind()));
+            let Some(held) = Held::of(self.atoms.get(handle)) else { continue };
+            let is_wanted = page.kind.is_none_or(|kind| kind == held.kind())
+                && held.key().starts_with(page.prefix.as_bytes());
+            if is_wanted && self.exists(&held) {
+                let key = String::from_utf8_lossy(held.key()).into_owned();
+                page.keys.push((key, held.kind()));
             }
         }
         None

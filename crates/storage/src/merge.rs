@@ -2,14 +2,12 @@
 //!
 //! Idempotent, and commutative in any mix of deltas and entries. Replay of the log comes through here as well (R16).
 
-use std::convert::Infallible;
+use trellis_crdt::{Delta, Dot, Entry, Hlc, ReplicaId, Slot, Value};
 
-use trellis_crdt::{Delta, Dot, Entry, Hlc, Slot, Value, VersionVector};
-
-use crate::atom::{Handle, StoredAtom};
+use crate::atoms::Handle;
 use crate::error::MergeError;
 use crate::fault;
-use crate::slot::SlotState;
+use crate::slot::{SlotState, Subject, news_of};
 
 /// What became of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +47,11 @@ pub struct EntryMerged {
 }
 
 impl SlotState {
-    pub(crate) fn merge_delta(&mut self, delta: &Delta, early_max: usize) -> Result<Progress, MergeError> {
+    pub(crate) fn merge_delta(
+        &mut self,
+        delta: &Delta<'_>,
+        early_max: usize,
+    ) -> Result<Progress, MergeError> {
         let Delta { dot, entry } = delta;
         let prefix = self.clock.get(dot.actor);
         if dot.seq <= prefix || self.early.contains(*dot) {
@@ -59,11 +61,11 @@ impl SlotState {
         let is_next = dot.seq - 1 == prefix || fault::is_off("R2 the clock stops at a hole");
         if !is_next && self.early.len() >= early_max {
             if fault::is_off("R2 what does not fit is not merged") {
-                self.join(entry, |held, clock| merge_pieces(held, &entry.value, clock))?;
+                self.join(entry)?;
             }
             return Ok(Progress::Dropped);
         }
-        self.join(entry, |held, clock| merge_pieces(held, &entry.value, clock))?;
+        self.join(entry)?;
         if is_next {
             self.clock.raise(dot.actor, dot.seq);
             self.early.close(dot.actor, &mut self.clock);
@@ -75,75 +77,99 @@ impl SlotState {
     }
 
     /// Merges an atom whole, with its whole list. Returns whether anything changed; the clock never does.
-    pub(crate) fn merge_entry(&mut self, entry: &Entry) -> Result<bool, MergeError> {
-        let changed = self.join(entry, |held, clock| {
-            let before = held.clone();
-            merge_pieces(held, &entry.value, clock);
-            *held != before
-        })?;
-        Ok(changed.unwrap_or(false))
+    pub(crate) fn merge_entry(&mut self, entry: &Entry<'_>) -> Result<bool, MergeError> {
+        self.join(entry)
     }
 
-    /// Has `merge` join `entry` to its atom; `None` when it is not to be created.
-    fn join<T>(
-        &mut self,
-        entry: &Entry,
-        merge: impl FnOnce(&mut Value, &VersionVector) -> T,
-    ) -> Result<Option<T>, MergeError> {
-        let subject = self.subject(&entry.atom.key, entry.value.kind());
+    /// Joins an entry to its atom, piece by piece (R6): what the clock covers and is not held was removed here.
+    /// Returns whether anything changed.
+    fn join(&mut self, entry: &Entry<'_>) -> Result<bool, MergeError> {
+        let subject = self.subject_of(entry);
         let list = entry.value.context();
-        let held = subject.handle.map(|handle| self.atom(handle));
-        let news = match held {
-            Some(atom) => atom.news(list.iter()),
-            None => list.iter().map(|(origin, seq)| (Dot::new(origin, seq), 0)).collect(),
-        };
-        if let Some((dot, _)) = news.iter().find(|(dot, _)| self.index.get(*dot).is_some()) {
-            return Err(MergeError::Contradiction { dot: *dot });
+        let held = subject.handle.map(|handle| self.atoms.record(handle));
+        for (dot, _) in news_of(list, held, &self.origins) {
+            if self.live_atom(dot).is_some() {
+                return Err(MergeError::Contradiction { dot });
+            }
         }
         // What the clock covers wholly and is not held was removed here, and forgotten.
         if held.is_none() && self.clock.dominates(list) {
-            return Ok(None);
+            return Ok(false);
         }
-        if let Some(atom) = held {
-            check_pieces(atom, &entry.value)?;
+        let opened = self.open(&subject);
+        let (mut value, before) = self.read_opened(&subject, &opened);
+        if let Err(contradiction) = check_pieces(&value, &entry.value) {
+            self.abandon(&subject, opened);
+            return Err(contradiction);
         }
-        let merged: Result<T, Infallible> = self.change(subject, news, |held, clock| Ok(merge(held, clock)));
-        let Ok(merged) = merged;
-        Ok(Some(merged))
+        let merged = if fault::is_off("R6 the filter is per piece") && !self.clock.dominates(list) {
+            value.try_merge(&entry.value)
+        } else {
+            value.try_merge_unless(&entry.value, &self.clock)
+        };
+        merged.expect("an atom is looked up by its kind");
+        let handle = self.spell(&subject, &opened, before, &value);
+        let changed = self.differs(&opened);
+        self.close(subject.kind, handle, opened);
+        Ok(changed)
     }
 
     /// Refuses a delta that came before with other content, as far as what is still held shows it.
-    fn check_held(&self, dot: Dot, entry: &Entry) -> Result<(), MergeError> {
-        let subject = self.subject(&entry.atom.key, entry.value.kind());
-        let indexed: Option<Handle> = self.index.get(dot);
-        if indexed.is_some() && indexed != subject.handle {
+    fn check_held(&self, dot: Dot, entry: &Entry<'_>) -> Result<(), MergeError> {
+        let subject = self.subject_of(entry);
+        let named = self.live_atom(dot);
+        if named.is_some() && named != subject.handle {
             return Err(MergeError::Contradiction { dot });
         }
-        subject.handle.map_or(Ok(()), |handle| check_pieces(self.atom(handle), &entry.value))
+        let held = subject.handle.map(|handle| self.atoms.record(handle).value(&self.origins));
+        held.map_or(Ok(()), |held| check_pieces(&held, &entry.value))
+    }
+
+    /// The atom whose newest operation of that origin has this dot.
+    fn live_atom(&self, dot: Dot) -> Option<Handle> {
+        let origin = self.origins.place(dot.actor)?;
+        self.origins.log(origin).find(dot.seq).filter(|atom| self.is_named(*atom, origin, dot.seq))
+    }
+
+    fn subject_of<'a>(&self, entry: &'a Entry<'_>) -> Subject<'a> {
+        self.subject(&entry.atom.key, entry.atom.kind, entry.atom.element.as_deref())
     }
 }
 
-/// Joins `other` to `held`, piece by piece (R6): what the clock covers and is not held was removed here.
-fn merge_pieces(held: &mut Value, other: &Value, clock: &VersionVector) {
-    held.try_merge_unless(other, clock).expect("an atom is looked up by its kind");
-}
-
-/// Refuses counter slots that are as new as those held and yet count differently.
-fn check_pieces(held: &StoredAtom, other: &Value) -> Result<(), MergeError> {
-    let contradiction = match (&held.value, other) {
+/// Refuses pieces that are as new as those held and yet say something else.
+fn check_pieces(held: &Value<'_>, other: &Value<'_>) -> Result<(), MergeError> {
+    let contradiction = match (held, other) {
         (Value::GCounter(held), Value::GCounter(other)) => {
-            other.slots().find(|(actor, slot)| held.slot(*actor).is_some_and(|held| differs(held, slot)))
+            slot_that_differs(other.slots(), |actor| held.slot(actor))
         }
         (Value::PnCounter(held), Value::PnCounter(other)) => {
-            other.slots().find(|(actor, slot)| held.slot(*actor).is_some_and(|held| differs(held, slot)))
+            slot_that_differs(other.slots(), |actor| held.slot(actor))
+        }
+        (Value::LwwRegister(held), Value::LwwRegister(other)) => {
+            let is_same_write = held.dot().is_some() && held.dot() == other.dot();
+            let differs = held.stamp() != other.stamp() || held.value() != other.value();
+            held.dot().filter(|_| is_same_write && differs)
+        }
+        (Value::MvRegister(held), Value::MvRegister(other)) => {
+            let differs =
+                |(dot, value): &(Dot, _)| held.pieces().any(|(ours, held)| ours == *dot && held != *value);
+            other.pieces().find(differs).map(|(dot, _)| dot)
         }
         _ => None,
     };
-    contradiction
-        .map_or(Ok(()), |(actor, slot)| Err(MergeError::Contradiction { dot: Dot::new(actor, slot.seq) }))
+    contradiction.map_or(Ok(()), |dot| Err(MergeError::Contradiction { dot }))
 }
 
 /// What an owner has counted up to one of its increments is one pair of numbers for ever; resets may differ.
-fn differs(held: &Slot, other: &Slot) -> bool {
-    (held.generation, held.seq) == (other.generation, other.seq) && (held.p, held.n) != (other.p, other.n)
+fn slot_that_differs<'s>(
+    mut others: impl Iterator<Item = (ReplicaId, &'s Slot)>,
+    held: impl Fn(ReplicaId) -> Option<&'s Slot>,
+) -> Option<Dot> {
+    let differs = |(actor, other): &(ReplicaId, &Slot)| {
+        held(*actor).is_some_and(|held| {
+            (held.generation, held.seq) == (other.generation, other.seq)
+                && (held.p, held.n) != (other.p, other.n)
+        })
+    };
+    others.find(differs).map(|(actor, slot)| Dot::new(actor, slot.seq))
 }

@@ -2,6 +2,8 @@
 
 use trellis_crdt::Kind;
 
+use crate::elements::ElementCursor;
+
 /// A change of one key, borrowing its key and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,12 +26,45 @@ pub enum Operation<'a> {
         /// At most 1 MiB, may be empty.
         value: &'a [u8],
     },
+    /// Adds an element to a set.
+    Add {
+        /// 1 to 1024 bytes.
+        key: &'a str,
+        /// A g-set or an or-set.
+        kind: Kind,
+        /// At most 1 MiB, may be empty.
+        element: &'a [u8],
+    },
+    /// Removes an element from an or-set. Where it is not in the set, no dot is taken.
+    Remove {
+        /// 1 to 1024 bytes.
+        key: &'a str,
+        /// An or-set: elements of a g-set cannot be removed one by one.
+        kind: Kind,
+        /// At most 1 MiB, may be empty.
+        element: &'a [u8],
+    },
+    /// Enables or disables a flag. An ew-flag that is not enabled is disabled without a dot; a dw-flag takes one
+    /// each time, since its disabling wins over an enabling that is under way elsewhere.
+    Switch {
+        /// 1 to 1024 bytes.
+        key: &'a str,
+        /// An ew-flag or a dw-flag.
+        kind: Kind,
+        /// What it is to be.
+        enabled: bool,
+    },
     /// Deletes what the key holds. Where it holds nothing, no dot is taken.
+    ///
+    /// Of sets one step looks at [`Config::delete_elements_max`](crate::Config::delete_elements_max) elements; what
+    /// is added meanwhile where the steps have passed stays.
     Delete {
         /// 1 to 1024 bytes.
         key: &'a str,
         /// `None` deletes all kinds, each by a change of its own.
         kind: Option<Kind>,
+        /// [`ElementCursor::START`], then what the last step told.
+        from: ElementCursor,
     },
 }
 
@@ -37,7 +72,12 @@ impl<'a> Operation<'a> {
     /// The key that the operation is about.
     pub fn key(&self) -> &'a str {
         match self {
-            Self::Increment { key, .. } | Self::Set { key, .. } | Self::Delete { key, .. } => key,
+            Self::Increment { key, .. }
+            | Self::Set { key, .. }
+            | Self::Add { key, .. }
+            | Self::Remove { key, .. }
+            | Self::Switch { key, .. }
+            | Self::Delete { key, .. } => key,
         }
     }
 }
@@ -70,10 +110,27 @@ pub enum Outcome {
     Counter(Total),
     /// The register was written.
     Set,
+    /// The element is in the set.
+    Added {
+        /// Whether it was before.
+        was_member: bool,
+    },
+    /// The element is not in the set.
+    Removed {
+        /// Whether it was before.
+        was_member: bool,
+    },
+    /// The flag was enabled or disabled here; [`Operation::Switch`] tells when that takes a dot.
+    Switched {
+        /// What it is: a dw-flag that was enabled stays disabled where it was disabled concurrently, and unheard of.
+        enabled: bool,
+    },
     /// The key was deleted, if it held anything.
     Deleted {
-        /// Whether it held anything.
+        /// Whether this step deleted anything.
         existed: bool,
+        /// Where the next step begins; `None` when nothing is left to look at.
+        next: Option<ElementCursor>,
     },
 }
 

@@ -5,22 +5,22 @@ use trellis_crdt::{Delta, Dot, Entry, Hlc, ReplicaId, Value};
 use crate::error::MergeError;
 use crate::key::slot_of;
 
-/// A delta that is what its envelope says, to be merged by [`Keyspace::merge_received_delta`].
+/// A delta that is what its envelope says, borrowed from its bytes, to be merged by [`Keyspace::merge_received_delta`].
 ///
 /// [`Keyspace::merge_received_delta`]: crate::Keyspace::merge_received_delta
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReceivedDelta {
+pub struct ReceivedDelta<'a> {
     pub(crate) slot: u8,
-    pub(crate) delta: Delta<'static>,
+    pub(crate) delta: Delta<'a>,
 }
 
-impl ReceivedDelta {
+impl<'a> ReceivedDelta<'a> {
     /// Decodes `bytes`, which came as the delta of `dot` in `slot`.
     ///
     /// # Errors
     /// [`MergeError::Decode`] for bytes that are no delta, [`MergeError::Mismatch`] for those of another slot or dot.
-    pub fn decode(slot: u8, dot: Dot, bytes: &[u8]) -> Result<Self, MergeError> {
-        let delta = Delta::decode(bytes)?.into_owned();
+    pub fn decode(slot: u8, dot: Dot, bytes: &'a [u8]) -> Result<Self, MergeError> {
+        let delta = Delta::decode(bytes)?;
         let found = slot_of(&delta.entry.atom.key);
         if found != slot || delta.dot != dot {
             return Err(MergeError::Mismatch { slot: found, dot: Some(delta.dot) });
@@ -39,22 +39,22 @@ impl ReceivedDelta {
     }
 }
 
-/// A catch-up entry that is of the slot it came for, to be merged by [`Keyspace::merge_received_entry`].
+/// A catch-up entry that is of the slot it came for, borrowed from its bytes, to be merged by [`Keyspace::merge_received_entry`].
 ///
 /// [`Keyspace::merge_received_entry`]: crate::Keyspace::merge_received_entry
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReceivedEntry {
+pub struct ReceivedEntry<'a> {
     pub(crate) slot: u8,
-    pub(crate) entry: Entry<'static>,
+    pub(crate) entry: Entry<'a>,
 }
 
-impl ReceivedEntry {
+impl<'a> ReceivedEntry<'a> {
     /// Decodes `bytes`, which came as an entry of `slot`.
     ///
     /// # Errors
     /// [`MergeError::Decode`] for bytes that are no entry, [`MergeError::Mismatch`] for those of another slot.
-    pub fn decode(slot: u8, bytes: &[u8]) -> Result<Self, MergeError> {
-        let entry = Entry::decode(bytes)?.into_owned();
+    pub fn decode(slot: u8, bytes: &'a [u8]) -> Result<Self, MergeError> {
+        let entry = Entry::decode(bytes)?;
         let found = slot_of(&entry.atom.key);
         if found != slot {
             return Err(MergeError::Mismatch { slot: found, dot: None });
@@ -73,7 +73,7 @@ impl ReceivedEntry {
     }
 }
 
-fn stamp_of(value: &Value) -> Option<Hlc> {
+fn stamp_of(value: &Value<'_>) -> Option<Hlc> {
     match value {
         Value::LwwRegister(register) => register.stamp().map(|(hlc, _)| hlc),
         _ => None,

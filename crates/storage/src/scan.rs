@@ -1,8 +1,11 @@
 //! Scanning a slot for a peer that lacks some of it (R3, R4).
 
-use trellis_crdt::{ReplicaId, VersionVector};
+use std::borrow::Cow;
 
-use crate::atom::Handle;
+use trellis_crdt::{Atom, Entry, ReplicaId, VersionVector};
+
+use crate::atoms::Handle;
+use crate::origins::HandleSet;
 use crate::slot::SlotState;
 
 /// How far the scan of one slot for one peer has come.
@@ -16,6 +19,8 @@ pub struct ScanCursor {
     /// The origin being scanned and the seq up to which that is done; origins before it are done.
     position: Option<(ReplicaId, u64)>,
     sent: HandleSet,
+    /// How often something had been dropped from the slot at the first step.
+    drops: Option<u64>,
     is_done: bool,
 }
 
@@ -24,7 +29,7 @@ impl ScanCursor {
     ///
     /// The durable clock that the receiver adopts in the end is to be noted no later than the first step.
     pub fn new(slot: u8, beyond: VersionVector) -> Self {
-        Self { slot, beyond, position: None, sent: HandleSet::default(), is_done: false }
+        Self { slot, beyond, position: None, sent: HandleSet::default(), drops: None, is_done: false }
     }
 
     /// The slot that is scanned.
@@ -40,13 +45,16 @@ pub struct ScanStep {
     pub entries: Vec<Vec<u8>>,
     /// True when the head of every origin was met: the noted clock may follow these entries.
     pub is_done: bool,
+    /// True when collection dropped something from the slot since the first step (R10): nothing that was scanned may
+    /// be followed by the noted clock, and there are no entries.
+    pub is_void: bool,
 }
 
 impl SlotState {
     /// Goes on with a scan until the entries pass `bytes_max` or the heads are met.
     ///
     /// Why nothing is missed while atoms change between steps: an atom that had a seq of some origin beyond `beyond`
-    /// when the scan started was in that origin's index then, and moves only forward there, so the scan, which leaves
+    /// when the scan started was in that origin's log then, and moves only forward there, so the scan, which leaves
     /// an origin only at its head, meets the atom at its place or at a later one. An origin that turns up behind the
     /// scan has nothing that was there when the scan started.
     ///
@@ -55,52 +63,51 @@ impl SlotState {
     /// merging only adds. What it takes up after it was sent lies beyond that clock, so the receiver's clock never
     /// claims it, and push or the next catch-up brings it. The same holds under whichever origin it was met.
     pub(crate) fn scan(&self, cursor: &mut ScanCursor, bytes_max: usize) -> ScanStep {
+        if *cursor.drops.get_or_insert(self.drops) != self.drops {
+            return ScanStep { entries: Vec::new(), is_done: false, is_void: true };
+        }
         let mut entries = Vec::new();
         let mut bytes = 0;
-        while bytes <= bytes_max && !cursor.is_done {
-            let Some(handle) = self.next_met(cursor) else {
-                cursor.is_done = true;
-                break;
+        while !cursor.is_done {
+            let (origin, seq) = match cursor.position {
+                Some(position) => position,
+                None => match self.origin_after(None, &cursor.beyond) {
+                    Some(first) => first,
+                    None => break,
+                },
             };
-            if cursor.sent.insert(handle) {
-                let entry = self.atom(handle).encode();
-                bytes += entry.len();
-                entries.push(entry);
-            }
-        }
-        ScanStep { entries, is_done: cursor.is_done }
-    }
-
-    /// The next atom in the order of the index, origin by origin.
-    fn next_met(&self, cursor: &mut ScanCursor) -> Option<Handle> {
-        loop {
-            if let Some((origin, seq)) = cursor.position
-                && let Some((seq, handle)) = self.index.next_seq(origin, seq)
-            {
+            let place = self.origins.place(origin).expect("an origin keeps its place");
+            for (seq, atom) in self.origins.log(place).beyond(seq) {
+                if bytes > bytes_max {
+                    return ScanStep { entries, is_done: false, is_void: false };
+                }
                 cursor.position = Some((origin, seq));
-                return Some(handle);
+                if self.is_named(atom, place, seq) && cursor.sent.insert(atom) {
+                    let entry = self.encode_entry(atom);
+                    bytes += entry.len();
+                    entries.push(entry);
+                }
             }
-            let origin = self.index.next_origin(cursor.position.map(|(origin, _)| origin))?;
-            cursor.position = Some((origin, cursor.beyond.get(origin)));
+            cursor.position = self.origin_after(Some(origin), &cursor.beyond);
+            cursor.is_done = cursor.position.is_none();
         }
+        cursor.is_done = true;
+        ScanStep { entries, is_done: true, is_void: false }
     }
-}
 
-/// A set of atoms of one slot, as bits.
-#[derive(Clone, Debug, Default)]
-struct HandleSet {
-    words: Vec<u64>,
-}
+    /// The first origin, or the first after `origin`, and where its scan begins.
+    fn origin_after(&self, origin: Option<ReplicaId>, beyond: &VersionVector) -> Option<(ReplicaId, u64)> {
+        let next = self.origins.id(self.origins.next(origin)?);
+        Some((next, beyond.get(next)))
+    }
 
-impl HandleSet {
-    /// Adds a handle; returns whether it was not there.
-    fn insert(&mut self, handle: Handle) -> bool {
-        let (word, bit) = (handle.index() / 64, 1_u64 << (handle.index() % 64));
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
-        let is_first = self.words[word] & bit == 0;
-        self.words[word] |= bit;
-        is_first
+    /// Encodes an atom whole, as catch-up and snapshots carry it. The pieces go over as they are spelled.
+    pub(crate) fn encode_entry(&self, atom: Handle) -> Vec<u8> {
+        let record = self.atoms.record(atom);
+        let (list, pieces) = record.list_and_pieces(&self.origins);
+        let key = std::str::from_utf8(self.atoms.key_of(&record)).expect("keys are UTF-8 where they enter");
+        let element = record.set.map(|_| Cow::Borrowed(record.name));
+        let atom = Atom { key: Cow::Borrowed(key), kind: record.kind, element };
+        Entry::encode_parts(&atom, &list, pieces)
     }
 }

@@ -1,5 +1,7 @@
 //! What a keyspace holds and what it has done, for metrics.
 
+use trellis_crdt::Kind;
+
 /// What a [`Keyspace`](crate::Keyspace) holds, and what it has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -7,12 +9,48 @@ pub struct Usage {
     pub keys: usize,
     /// Atoms, those without content included.
     pub atoms: usize,
-    /// Seqs in the dot index: one for each atom and each origin that wrote it.
+    /// Seqs in the dot index that are of use: one for each atom and each origin that its list names.
     pub index_entries: usize,
+    /// Bytes that index and tables occupy, beside those of the atoms.
+    pub index_bytes: usize,
     /// Dots beyond the contiguous prefixes.
     pub early: usize,
+    /// What is held of each kind, in the order of [`Kind::ALL`].
+    pub kinds: [KindUsage; Kind::ALL.len()],
     /// What was done.
     pub counters: Counters,
+}
+
+impl Usage {
+    /// What is held of one kind.
+    pub fn of(&self, kind: Kind) -> &KindUsage {
+        &self.kinds[usize::from(kind.code()) - 1]
+    }
+}
+
+/// What is held of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindUsage {
+    /// Keys that hold content of the kind.
+    pub keys: usize,
+    /// Atoms of the kind, those without content included: of a set its elements.
+    pub atoms: usize,
+    /// Records of removals: atoms without content, kept until every member has heard of them.
+    pub deletions: usize,
+    /// Bytes of the atoms, names included.
+    pub bytes: usize,
+    /// Slots of counters: one for each replica that wrote a counter and is not forgotten.
+    pub counter_slots: usize,
+}
+
+impl KindUsage {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.keys += other.keys;
+        self.atoms += other.atoms;
+        self.deletions += other.deletions;
+        self.bytes += other.bytes;
+        self.counter_slots += other.counter_slots;
+    }
 }
 
 /// Events since the keyspace was made. Each only grows.

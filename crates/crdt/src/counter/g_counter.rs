@@ -89,6 +89,18 @@ impl<A: Actor> GCounter<A> {
     pub(crate) fn read_pieces(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.0.read_pieces(G_FORM, input)
     }
+
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        self.0.is_collectable()
+    }
+
+    /// Drops the slots that are fully reset, and forgets the actors that are left without one.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
+        self.0.collect();
+    }
 }
 
 impl<A> Default for GCounter<A> {

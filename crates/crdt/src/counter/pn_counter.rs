@@ -95,9 +95,15 @@ impl<A: Actor> PnCounter<A> {
         self.0.read_pieces(PN_FORM, input)
     }
 
-    /// Drops the slots that are fully reset, as collection does.
-    #[cfg(test)]
-    pub(super) fn collect(&mut self) {
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        self.0.is_collectable()
+    }
+
+    /// Drops the slots that are fully reset, and forgets the actors that are left without one.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
         self.0.collect();
     }
 }

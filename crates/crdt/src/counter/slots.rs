@@ -143,10 +143,15 @@ impl<A: Actor> Slots<A> {
         Ok(())
     }
 
-    /// Drops the slots that are fully reset, as collection does.
-    #[cfg(test)]
+    pub(super) fn is_collectable(&self) -> bool {
+        // Every slot's actor is in the list.
+        self.slots.len() < self.context.len() || self.slots.iter().any(|(_, slot)| slot.is_fully_reset())
+    }
+
     pub(super) fn collect(&mut self) {
         self.slots.retain(|(_, slot)| !slot.is_fully_reset());
+        let slots = &self.slots;
+        self.context.retain(|actor| slots.binary_search_by_key(&actor, |(held, _)| *held).is_ok());
     }
 
     fn search(&self, actor: A) -> Result<usize, usize> {

@@ -95,6 +95,22 @@ impl<A: Actor> DwFlag<A> {
     pub(crate) fn read_pieces(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.0.read_pieces(input)
     }
+
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        Crdt::is_empty(self) || self.0.is_collectable()
+    }
+
+    /// Forgets the actors that own no piece, and all of a value that is empty.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
+        if Crdt::is_empty(self) {
+            *self = Self::new();
+        } else {
+            self.0.collect();
+        }
+    }
 }
 
 impl<A> Default for DwFlag<A> {

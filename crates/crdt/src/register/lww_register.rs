@@ -86,6 +86,21 @@ impl<A: Actor, V: Clone> LwwRegister<A, V> {
 }
 
 impl<A: Actor, V> LwwRegister<A, V> {
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        self.value().is_none() || self.context.len() > 1
+    }
+
+    /// Forgets the actors but that of the last write, and a deletion whole.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
+        match &self.write {
+            Some(Write { dot, value: Some(_), .. }) => self.context.retain(|actor| actor == dot.actor),
+            _ => (self.write, self.context) = (None, VersionVector::new()),
+        }
+    }
+
     /// Returns the stamp of the last write, be it a value or a deletion, and who wrote it.
     pub fn stamp(&self) -> Option<(Hlc, A)> {
         self.write.as_ref().map(|write| (write.stamp, write.dot.actor))

@@ -66,6 +66,18 @@ impl<A: Actor, V: Clone + Encode> MvRegister<A, V> {
         }
         Self(delta)
     }
+
+    /// Tells whether [`collect`](Self::collect) would drop anything.
+    pub fn is_collectable(&self) -> bool {
+        self.0.is_collectable()
+    }
+
+    /// Forgets the actors that own no piece, and all of a value that is empty.
+    ///
+    /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
+    pub fn collect(&mut self) {
+        self.0.collect();
+    }
 }
 
 impl<A: Actor, V> MvRegister<A, V> {

@@ -12,7 +12,7 @@ use trellis_rpc::{
     GetRegister, Increment, Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState,
     MemberStatus, NodeUsage, Reason, Register, SetRegister, WriteOptions,
 };
-use trellis_storage::{Cursor, Operation, OperationError, Outcome, ReadError, ReadValue};
+use trellis_storage::{Cursor, ElementCursor, Operation, OperationError, Outcome, ReadError, ReadValue};
 use trellis_swim::State;
 
 use super::clock;
@@ -90,10 +90,18 @@ impl ClientHandler for Clients {
     }
 
     async fn delete_key(&self, request: DeleteKey) -> Result<Deleted, Failure> {
-        let operation = Operation::Delete { key: &request.key, kind: request.kind };
-        match self.write(operation, request.options).await? {
-            Outcome::Deleted { existed } => Ok(Deleted { existed }),
-            _ => Err(Failure::internal("a deletion tells whether there was something")),
+        let DeleteKey { key, kind, options } = request;
+        let (mut existed, mut from) = (false, ElementCursor::START);
+        // A big set goes in several steps, each a write of its own: what a step did stands if a later one fails.
+        loop {
+            match self.write(Operation::Delete { key: &key, kind, from }, options).await? {
+                Outcome::Deleted { existed: did, next } => {
+                    existed |= did;
+                    let Some(next) = next else { return Ok(Deleted { existed }) };
+                    from = next;
+                }
+                _ => return Err(Failure::internal("a deletion tells whether there was something")),
+            }
         }
     }
 

@@ -2,14 +2,14 @@
 //! chunk by chunk. After every step each settled slot must hold what the reference says for its clock, and settled
 //! slots with equal clocks must have equal digests.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quickcheck::{Gen, QuickCheck};
-use trellis_crdt::{Entry, Kind, VersionVector};
+use trellis_crdt::{Entry, Kind, ReplicaId, VersionVector};
 use trellis_storage::{Operation, Progress, ScanCursor};
 
-use crate::reference::{Content, Known, List, Op, What, content, raise};
-use crate::support::{Replica, Sent, keys_of_slot, shown};
+use crate::reference::{Content, Known, List, Name, Op, What, content, raise};
+use crate::support::{Replica, Sent, del, del_kind, keys_of_slot, name_of, set, shown, switch};
 
 #[test]
 fn random_histories_agree_with_the_reference_at_every_step() {
@@ -26,7 +26,7 @@ fn random_histories_agree_with_the_reference_at_every_step() {
     quickcheck.quickcheck(holds as fn(Vec<(u8, u8, u8, u8)>) -> bool);
 }
 
-type Knowledge = BTreeMap<(String, Kind), Known>;
+type Knowledge = BTreeMap<Name, Known>;
 
 struct World {
     keys: Vec<String>,
@@ -98,12 +98,17 @@ impl World {
         let key = self.keys[b % self.keys.len()].clone();
         let kind = KINDS[(b / 4) % KINDS.len()];
         let value = format!("value {}", self.operations.len());
+        let element = ELEMENTS[c / 16 % ELEMENTS.len()].as_bytes();
         let amount = if kind == Kind::GCounter { (c / 4) as i64 } else { c as i64 - 100 };
-        let is_delete = c.is_multiple_of(4);
+        let is_second = c % 4 == 1;
         let operation = match kind {
-            _ if is_delete => Operation::Delete { key: &key, kind: c.is_multiple_of(8).then_some(kind) },
+            _ if c.is_multiple_of(4) && c.is_multiple_of(8) => del_kind(&key, kind),
+            _ if c.is_multiple_of(4) => del(&key),
             Kind::GCounter | Kind::PnCounter => Operation::Increment { key: &key, kind, amount },
-            _ => Operation::Set { key: &key, kind, value: value.as_bytes() },
+            Kind::LwwRegister | Kind::MvRegister => set(&key, kind, &value),
+            Kind::OrSet if is_second => Operation::Remove { key: &key, kind, element },
+            Kind::GSet | Kind::OrSet => Operation::Add { key: &key, kind, element },
+            Kind::EwFlag | Kind::DwFlag => switch(&key, kind, !is_second),
         };
         let existing = self.replicas[at].keyspace.read(&key, None).unwrap().kinds;
         let before = self.replicas[at].keyspace.digest(SLOT);
@@ -112,22 +117,23 @@ impl World {
             assert_eq!(self.replicas[at].keyspace.digest(SLOT), before);
             return;
         };
-        let kinds = match operation {
-            Operation::Delete { kind: None, .. } => existing,
-            _ => vec![kind],
-        };
-        for (sent, kind) in sent.into_iter().zip(kinds) {
-            let known = self.known[at].entry((key.clone(), kind)).or_default();
+        for sent in sent {
+            let name = name_of(&sent.bytes);
+            let known = self.known[at].entry(name.clone()).or_default();
             let origin = sent.dot.actor.as_u64();
+            let (key, kind, element) = name;
             let op = Op {
                 origin,
                 seq: sent.dot.seq,
-                key: key.clone(),
+                key,
                 kind,
+                element,
                 what: match operation {
-                    Operation::Delete { .. } => What::Delete,
                     Operation::Increment { amount, .. } => What::Add(amount),
-                    _ => What::Write(value.clone()),
+                    Operation::Set { .. } => What::Write(value.clone()),
+                    Operation::Switch { kind: Kind::DwFlag, enabled: false, .. } => What::Disable,
+                    Operation::Add { .. } | Operation::Switch { enabled: true, .. } => What::Enable,
+                    _ => What::Delete,
                 },
                 observed: known.list.clone(),
                 own_reset: known.resets.get(&origin).copied().unwrap_or(0),
@@ -160,7 +166,7 @@ impl World {
     fn note(&mut self, at: usize, sent: &Sent) {
         let dot = (sent.dot.actor.as_u64(), sent.dot.seq);
         let op = self.operations.iter().find(|op| (op.origin, op.seq) == dot).unwrap();
-        self.known[at].entry((op.key.clone(), op.kind)).or_default().learn(op);
+        self.known[at].entry(name_of(&sent.bytes)).or_default().learn(op);
     }
 
     fn start_transfer(&mut self, puller: usize, b: usize) {
@@ -187,8 +193,9 @@ impl World {
         transfer.is_scanned = step.is_done;
         let mut known = Knowledge::new();
         for entry in &step.entries {
-            let atom = Entry::<trellis_crdt::ReplicaId>::decode(entry).unwrap().atom;
-            let name = (atom.key.to_string(), atom.kind);
+            let atom = Entry::<ReplicaId>::decode(entry).unwrap().atom;
+            let element = atom.element.map(|element| String::from_utf8_lossy(&element).into_owned());
+            let name = (atom.key.to_string(), atom.kind, element);
             known.insert(name.clone(), self.known[transfer.donor][&name].clone());
         }
         transfer.chunks.push_back(Chunk { entries: step.entries, known, is_last: step.is_done });
@@ -244,6 +251,16 @@ impl World {
         transfer.chunks.push_back(Chunk { entries: step.entries, known, is_last: step.is_done });
     }
 
+    /// All atoms that there can be.
+    fn names(&self) -> impl Iterator<Item = Name> {
+        self.keys.iter().flat_map(|key| {
+            KINDS.into_iter().flat_map(move |kind| {
+                let elements = if kind.is_set() { ELEMENTS.map(Some).to_vec() } else { vec![None] };
+                elements.into_iter().map(move |element| (key.clone(), kind, element.map(str::to_owned)))
+            })
+        })
+    }
+
     fn check(&self) {
         for (at, replica) in self.replicas.iter().enumerate() {
             let keyspace = &replica.keyspace;
@@ -255,15 +272,15 @@ impl World {
                 continue;
             }
             let clock = plain(keyspace.clock(SLOT));
-            let mut existing = 0;
-            for key in &self.keys {
-                for kind in KINDS {
-                    let expected = content(&self.operations, &clock, key, kind);
-                    existing += usize::from(expected != Content::Nothing);
-                    assert_eq!(shown(replica, key, kind), expected, "replica {at}, {key}, {kind}");
+            let mut existing = BTreeSet::new();
+            for name in self.names() {
+                let expected = content(&self.operations, &clock, &name);
+                assert_eq!(shown(replica, &name), expected, "replica {at}, {name:?}");
+                if expected != Content::Nothing {
+                    existing.insert((name.0, name.1));
                 }
             }
-            assert_eq!(keyspace.keys(), existing);
+            assert_eq!(keyspace.keys(), existing.len());
             for other in &self.replicas[..at] {
                 let is_comparable =
                     other.keyspace.is_settled(SLOT) && plain(other.keyspace.clock(SLOT)) == clock;
@@ -280,4 +297,5 @@ fn plain(clock: &VersionVector) -> List {
 const SLOT: u8 = 42;
 const REPLICAS: usize = 3;
 const EARLY_MAX: usize = 4;
-const KINDS: [Kind; 4] = [Kind::GCounter, Kind::PnCounter, Kind::LwwRegister, Kind::MvRegister];
+const KINDS: [Kind; 8] = Kind::ALL;
+const ELEMENTS: [&str; 2] = ["x", "y"];

@@ -119,11 +119,11 @@ fn an_operation_is_refused_for_a_kind_that_it_does_not_apply_to() {
 fn deleting_what_is_not_there_takes_no_dot() {
     let mut a = Replica::new(1);
     for operation in [del("k"), del_kind("k", Kind::GCounter), del_kind("k", Kind::OrSet)] {
-        assert_eq!(answer(&mut a, &operation), (0, Outcome::Deleted { existed: false }));
+        assert_eq!(answer(&mut a, &operation), (0, Outcome::Deleted { existed: false, next: None }));
     }
     a.one(&incr("k", 1));
-    assert_eq!(answer(&mut a, &del("k")), (1, Outcome::Deleted { existed: true }));
-    assert_eq!(answer(&mut a, &del("k")), (0, Outcome::Deleted { existed: false }));
+    assert_eq!(answer(&mut a, &del("k")), (1, Outcome::Deleted { existed: true, next: None }));
+    assert_eq!(answer(&mut a, &del("k")), (0, Outcome::Deleted { existed: false, next: None }));
     assert_eq!(a.keyspace.usage().atoms, 1);
     assert_eq!(a.keyspace.keys(), 0);
 }
@@ -135,16 +135,19 @@ fn a_key_of_several_kinds_lists_them_and_is_deleted_by_one_change_each() {
     b.one(&set("k", Kind::LwwRegister, "x"));
     b.take(&count);
     let kinds = vec![Kind::PnCounter, Kind::LwwRegister];
-    assert_eq!(b.keyspace.read("k", None).unwrap(), Read { kinds: kinds.clone(), kind: None, value: None });
+    assert_eq!(
+        b.keyspace.read("k", None).unwrap(),
+        Read { kinds: kinds.clone(), kind: None, value: None, dots: VersionVector::new() }
+    );
     assert_eq!(b.counter("k", Kind::PnCounter), Some(4));
     assert_eq!(b.values("k", Kind::LwwRegister), [b"x"]);
     assert_eq!(
         b.keyspace.read("k", Some(Kind::MvRegister)).unwrap(),
-        Read { kinds, kind: None, value: None }
+        Read { kinds, kind: None, value: None, dots: VersionVector::new() }
     );
 
     let (sent, outcome) = b.apply(&del("k")).unwrap();
-    assert_eq!(outcome, Outcome::Deleted { existed: true });
+    assert_eq!(outcome, Outcome::Deleted { existed: true, next: None });
     assert_eq!(sent.iter().map(|sent| sent.dot.seq).collect::<Vec<u64>>(), [2, 3]);
     assert_eq!(b.keyspace.keys(), 0);
 }

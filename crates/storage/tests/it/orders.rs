@@ -7,8 +7,8 @@ use quickcheck::{Gen, QuickCheck};
 use trellis_crdt::{Kind, VersionVector};
 use trellis_storage::Operation;
 
-use crate::reference::{Known, Op, What, content};
-use crate::support::{Replica, Sent, keys_of_slot, permutations, shown};
+use crate::reference::{Known, Name, Op, What, content};
+use crate::support::{Replica, Sent, del, keys_of_slot, permutations, set, shown, switch};
 
 #[test]
 fn every_history_of_three_operations_ends_the_same_in_every_order() {
@@ -66,8 +66,7 @@ impl From<(u8, bool, u8)> for Step {
 }
 
 struct History {
-    key: String,
-    kind: Kind,
+    name: Name,
     authors: Vec<Replica>,
     operations: Vec<Op>,
     parcels: Vec<Parcel>,
@@ -81,6 +80,7 @@ enum Parcel {
 impl History {
     fn write(kind: Kind, steps: &[Step]) -> Self {
         let key = keys_of_slot(SLOT, 1).remove(0);
+        let element = kind.is_set().then(|| ELEMENT.to_owned());
         let mut authors: Vec<Replica> = (1..=AUTHORS as u64).map(Replica::new).collect();
         let mut knowledge = vec![Known::default(); AUTHORS];
         let (mut operations, mut sent): (Vec<Op>, Vec<Sent>) = (Vec::new(), Vec::new());
@@ -93,25 +93,35 @@ impl History {
             }
             let exists = !author.keyspace.read(&key, None).unwrap().kinds.is_empty();
             let value = format!("value {place}");
-            let (operation, what) = if step.is_delete && exists {
-                (Operation::Delete { key: &key, kind: None }, What::Delete)
-            } else if kind.is_counter() {
-                let amount = 10_i64.pow(place as u32);
-                (Operation::Increment { key: &key, kind, amount }, What::Add(amount))
-            } else {
-                (Operation::Set { key: &key, kind, value: value.as_bytes() }, What::Write(value.clone()))
+            let operation = match kind {
+                _ if step.is_delete && kind == Kind::DwFlag => switch(&key, kind, false),
+                _ if step.is_delete && exists => del(&key),
+                Kind::GCounter | Kind::PnCounter => {
+                    Operation::Increment { key: &key, kind, amount: 10_i64.pow(place as u32) }
+                }
+                Kind::LwwRegister | Kind::MvRegister => set(&key, kind, &value),
+                Kind::GSet | Kind::OrSet => Operation::Add { key: &key, kind, element: ELEMENT.as_bytes() },
+                Kind::EwFlag | Kind::DwFlag => switch(&key, kind, true),
+            };
+            let what = match operation {
+                Operation::Increment { amount, .. } => What::Add(amount),
+                Operation::Set { .. } => What::Write(value.clone()),
+                Operation::Switch { enabled: false, .. } => What::Disable,
+                Operation::Add { .. } | Operation::Switch { .. } => What::Enable,
+                _ => What::Delete,
             };
             let one = author.one(&operation);
             let (origin, seq) = (one.dot.actor.as_u64(), one.dot.seq);
             let own_reset = known.resets.get(&origin).copied().unwrap_or(0);
             let (observed, stamp) = (known.list.clone(), author.hlc);
-            let op = Op { origin, seq, key: key.clone(), kind, what, observed, own_reset, stamp };
+            let element = element.clone();
+            let op = Op { origin, seq, key: key.clone(), kind, element, what, observed, own_reset, stamp };
             known.learn(&op);
             operations.push(op);
             sent.push(one);
         }
         let parcels = sent.into_iter().map(Parcel::Delta).collect();
-        Self { key, kind, authors, operations, parcels }
+        Self { name: (key, kind, element), authors, operations, parcels }
     }
 
     fn ends_the_same_in_every_order(&self, orders: &[Vec<usize>]) {
@@ -141,8 +151,8 @@ impl History {
             return;
         }
         let clock = reader.keyspace.clock(SLOT).iter().map(|(origin, seq)| (origin.as_u64(), seq)).collect();
-        let expected = content(&self.operations, &clock, &self.key, self.kind);
-        assert_eq!(shown(reader, &self.key, self.kind), expected, "{:?}", self.operations);
+        let expected = content(&self.operations, &clock, &self.name);
+        assert_eq!(shown(reader, &self.name), expected, "{:?}", self.operations);
     }
 }
 
@@ -152,4 +162,5 @@ fn kind_of(number: u8) -> Kind {
 
 const SLOT: u8 = 7;
 const AUTHORS: usize = 3;
-const KINDS: [Kind; 4] = [Kind::GCounter, Kind::PnCounter, Kind::LwwRegister, Kind::MvRegister];
+const KINDS: [Kind; 8] = Kind::ALL;
+const ELEMENT: &str = "element";

@@ -16,6 +16,8 @@ pub(crate) struct Op {
     pub(crate) seq: u64,
     pub(crate) key: String,
     pub(crate) kind: Kind,
+    /// Of sets.
+    pub(crate) element: Option<String>,
     pub(crate) what: What,
     /// The operations on the same key and kind that its origin had merged.
     pub(crate) observed: List,
@@ -30,6 +32,11 @@ pub(crate) struct Op {
 pub(crate) enum What {
     Add(i64),
     Write(String),
+    /// Adds an element, or enables a flag.
+    Enable,
+    /// Disables a dw-flag.
+    Disable,
+    /// Removes an element, disables an ew-flag, or deletes whatever it is.
     Delete,
 }
 
@@ -40,15 +47,17 @@ pub(crate) enum Content {
     Total(i64),
     /// Sorted.
     Values(Vec<String>),
+    /// An element that is in its set, or a flag that is enabled.
+    Present,
 }
 
 impl Op {
     /// Whether its delta carries the list that it observed.
     pub(crate) fn carries_its_list(&self) -> bool {
         match self.kind {
-            Kind::MvRegister => true,
             Kind::LwwRegister => false,
-            _ => self.is_reset(),
+            kind if kind.is_counter() => self.is_reset(),
+            _ => true,
         }
     }
 
@@ -61,7 +70,7 @@ impl Op {
     }
 }
 
-/// What one replica knows of one key and kind.
+/// What one replica knows of one atom.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// Of each origin the greatest seq merged.
@@ -101,11 +110,14 @@ fn join(list: &mut List, other: &List) {
     }
 }
 
-/// What one key and kind holds once exactly the operations up to `clock` are merged.
-pub(crate) fn content(operations: &[Op], clock: &List, key: &str, kind: Kind) -> Content {
+/// Key, kind, and of sets the element.
+pub(crate) type Name = (String, Kind, Option<String>);
+
+/// What one atom holds once exactly the operations up to `clock` are merged.
+pub(crate) fn content(operations: &[Op], clock: &List, (key, kind, element): &Name) -> Content {
     let merged: Vec<&Op> = operations
         .iter()
-        .filter(|op| op.key == key && op.kind == kind)
+        .filter(|op| op.key == *key && op.kind == *kind && op.element == *element)
         .filter(|op| clock.get(&op.origin).is_some_and(|seq| *seq >= op.seq))
         .collect();
     match kind {
@@ -126,7 +138,15 @@ pub(crate) fn content(operations: &[Op], clock: &List, key: &str, kind: Kind) ->
             values.sort();
             if values.is_empty() { Content::Nothing } else { Content::Values(values) }
         }
-        _ => {
+        Kind::GSet | Kind::OrSet | Kind::EwFlag | Kind::DwFlag => {
+            let survives = |op: &&&Op| !merged.iter().any(|later| later.saw(op));
+            let surviving: Vec<&What> = merged.iter().filter(survives).map(|op| &op.what).collect();
+            let has = |wanted: fn(&What) -> bool| surviving.iter().any(|what| wanted(what));
+            let is_disabled = has(|what| matches!(what, What::Disable));
+            let is_enabled = has(|what| matches!(what, What::Enable)) && !is_disabled;
+            if is_enabled { Content::Present } else { Content::Nothing }
+        }
+        Kind::GCounter | Kind::PnCounter => {
             let tells_of_reset = |later: &&Op, op: &Op| {
                 (later.is_reset() && later.saw(op))
                     || (later.origin == op.origin && later.own_reset >= op.seq)

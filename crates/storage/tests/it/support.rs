@@ -1,12 +1,12 @@
 //! A replica for tests: a keyspace, its identity, and a hybrid logical clock that follows what it merges.
 
-use trellis_crdt::{Dot, Hlc, Kind, ReplicaId, VersionVector};
+use trellis_crdt::{Delta, Dot, Hlc, Kind, ReplicaId, VersionVector};
 use trellis_storage::{
-    Applied, Config, Keyspace, MergeError, Merged, Operation, OperationError, Outcome, ReadValue, ScanCursor,
-    Total, slot_of,
+    Applied, Config, ElementCursor, Keyspace, MergeError, Merged, Operation, OperationError, Outcome,
+    ReadValue, ScanCursor, Total, slot_of,
 };
 
-use crate::reference::Content;
+use crate::reference::{Content, Name};
 
 /// One delta on its way.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Replica {
     }
 
     pub(crate) fn with_early_max(id: u64, early_max_per_slot: usize) -> Self {
-        let keyspace = Keyspace::new(DIGEST_KEY, Config { early_max_per_slot });
+        let keyspace = Keyspace::new(DIGEST_KEY, Config { early_max_per_slot, ..Config::default() });
         Self { id: ReplicaId::from_u64(id), keyspace, hlc: 0 }
     }
 
@@ -108,11 +108,16 @@ impl Replica {
     }
 }
 
-/// What a read answers, in the reference's terms.
-pub(crate) fn shown(replica: &Replica, key: &str, kind: Kind) -> Content {
-    match replica.keyspace.read(key, Some(kind)).unwrap().value {
+/// What a read answers of an atom, in the reference's terms.
+pub(crate) fn shown(replica: &Replica, (key, kind, element): &Name) -> Content {
+    if let Some(element) = element {
+        let (is_member, _) = replica.keyspace.contains(key, *kind, element.as_bytes()).unwrap();
+        return if is_member { Content::Present } else { Content::Nothing };
+    }
+    match replica.keyspace.read(key, Some(*kind)).unwrap().value {
         None => Content::Nothing,
         Some(ReadValue::Counter(total)) => Content::Total(total.value),
+        Some(ReadValue::Enabled) => Content::Present,
         Some(ReadValue::Values(values)) => {
             let mut values: Vec<String> =
                 values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
@@ -123,6 +128,13 @@ pub(crate) fn shown(replica: &Replica, key: &str, kind: Kind) -> Content {
     }
 }
 
+/// The name of the atom that a delta changes.
+pub(crate) fn name_of(delta: &[u8]) -> Name {
+    let atom = Delta::<ReplicaId>::decode(delta).unwrap().entry.atom;
+    let element = atom.element.map(|element| String::from_utf8_lossy(&element).into_owned());
+    (atom.key.into_owned(), atom.kind, element)
+}
+
 pub(crate) fn incr(key: &str, amount: i64) -> Operation<'_> {
     Operation::Increment { key, kind: Kind::PnCounter, amount }
 }
@@ -131,12 +143,24 @@ pub(crate) fn set<'a>(key: &'a str, kind: Kind, value: &'a str) -> Operation<'a>
     Operation::Set { key, kind, value: value.as_bytes() }
 }
 
+pub(crate) fn add<'a>(key: &'a str, element: &'a str) -> Operation<'a> {
+    Operation::Add { key, kind: Kind::OrSet, element: element.as_bytes() }
+}
+
+pub(crate) fn remove<'a>(key: &'a str, element: &'a str) -> Operation<'a> {
+    Operation::Remove { key, kind: Kind::OrSet, element: element.as_bytes() }
+}
+
+pub(crate) fn switch(key: &str, kind: Kind, enabled: bool) -> Operation<'_> {
+    Operation::Switch { key, kind, enabled }
+}
+
 pub(crate) fn del(key: &str) -> Operation<'_> {
-    Operation::Delete { key, kind: None }
+    Operation::Delete { key, kind: None, from: ElementCursor::START }
 }
 
 pub(crate) fn del_kind(key: &str, kind: Kind) -> Operation<'_> {
-    Operation::Delete { key, kind: Some(kind) }
+    Operation::Delete { key, kind: Some(kind), from: ElementCursor::START }
 }
 
 /// Keys of one slot, as many as asked for.

@@ -112,7 +112,10 @@ impl Limits {
         let sync_micros = dice.pick(&[(60, 150), (100, 2_000), (1_000, 15_000)]);
         Self {
             shards: dice.pick(&[1, 1, 2]),
-            storage: StorageConfig { early_max_per_slot: dice.pick(&[2, 8, 1024]) },
+            storage: StorageConfig {
+                early_max_per_slot: dice.pick(&[2, 8, 1024]),
+                ..StorageConfig::default()
+            },
             replication,
             swim: SwimConfig::default(),
             wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 32 << 10]), ..WAL },

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trellis_crdt::Kind;
 use trellis_node::core::{Core, RequestError, Written};
-use trellis_storage::{Cursor, Operation, OperationError, Outcome as Stored, slot_of};
+use trellis_storage::{Cursor, ElementCursor, Operation, OperationError, Outcome as Stored, slot_of};
 use trellis_wal::Lsn;
 
 use super::{Event, World};
@@ -89,7 +89,9 @@ impl World {
             RequestKind::Set { kind, .. } => {
                 (Operation::Set { key, kind, value: &value }, What::Write(token))
             }
-            RequestKind::Delete { kind } => (Operation::Delete { key, kind }, What::Delete),
+            RequestKind::Delete { kind } => {
+                (Operation::Delete { key, kind, from: ElementCursor::START }, What::Delete)
+            }
             RequestKind::Read { kind } => return self.read(asked, key, kind),
             RequestKind::List => return self.list(asked, key),
         };

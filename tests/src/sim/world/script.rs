@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trellis_crdt::Kind;
 use trellis_node::core::{Core, Phase};
-use trellis_storage::{Operation, ReadValue};
+use trellis_storage::{ElementCursor, Operation, ReadValue};
 
 use super::clients::Outcome;
 use super::{Event, World};
@@ -115,7 +115,7 @@ impl World {
     ///
     /// An invariant that does not hold.
     pub fn delete(&mut self, name: &str, key: &'static str) -> Scripted<Outcome> {
-        self.ask(name, &Operation::Delete { key, kind: None }, What::Delete)
+        self.ask(name, &Operation::Delete { key, kind: None, from: ElementCursor::START }, What::Delete)
     }
 
     /// Adds to a pn-counter for a client that waits until so many nodes hold it. The ticket tells whether it was

@@ -1,6 +1,7 @@
 //! Faults as they begin and end.
 
 use trellis_node::core::Phase;
+use trellis_storage::{ElementCursor, Operation as Asked};
 use trellis_wal::{Disk, Fault as DiskFault, MemoryDisk, Operation};
 
 use super::{Event, World};
@@ -269,7 +270,7 @@ impl World {
         let Some(core) = self.host(host).core() else { return Ok(()) };
         let has_several = |key: &&&str| core.read(key, None).is_ok_and(|(read, _)| read.kinds.len() > 1);
         if let Some(key) = keys().iter().find(has_several) {
-            self.write(host, &trellis_storage::Operation::Delete { key, kind: None }, What::Delete)?;
+            self.write(host, &Asked::Delete { key, kind: None, from: ElementCursor::START }, What::Delete)?;
         }
         Ok(())
     }

@@ -261,7 +261,7 @@ mod tests {
 
     use trellis_crdt::Kind;
     use trellis_replication::{Hello, Identity, NodeClock, NodeId, PushRequest, Roster};
-    use trellis_storage::{Config as StorageConfig, Keyspace, Operation, slot_of};
+    use trellis_storage::{Config as StorageConfig, ElementCursor, Keyspace, Operation, slot_of};
     use trellis_wal::{Fault, Operation as DiskOperation};
 
     use super::*;
@@ -320,7 +320,7 @@ mod tests {
         let mut forged = Keyspace::new([0; 16], StorageConfig::default());
         let increment = Operation::Increment { key: "hits", kind: Kind::PnCounter, amount: 1 };
         forged.apply(&increment, author, || unreachable!("no stamp is asked for")).unwrap();
-        let delete = Operation::Delete { key: "hits", kind: None };
+        let delete = Operation::Delete { key: "hits", kind: None, from: ElementCursor::START };
         let mut applied = forged.apply(&delete, liar, || unreachable!("no stamp is asked for")).unwrap();
         let change = applied.changes.remove(0);
         PushedDelta { slot: applied.slot, seq: change.seq, payload: change.delta.into() }
