@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use trellis_crdt::{Atom, CounterError, Delta, Dot, Entry, Hlc, Kind, ReplicaId, Value};
 
 use crate::atoms::{Handle, SetEntry};
+use crate::batch::Undo;
 use crate::elements::ElementCursor;
 use crate::error::OperationError;
 use crate::fault;
@@ -221,12 +222,16 @@ impl SlotState {
             kind: subject.kind,
             element: subject.element.map(Cow::Borrowed),
         };
-        let delta = Delta { dot, entry: Entry { atom, value: changed } }.encode();
+        let delta = Delta { dot, entry: Entry { atom, value: changed } };
+        let bytes = delta.encode();
         let told = tell(&value);
+        if let Some(undo) = &mut self.undo {
+            undo.push(Undo { atom: delta.entry.atom.clone().into_owned(), dot, record: opened.copy() });
+        }
         let handle = self.spell(subject, &opened, before, &value);
         self.close(subject.kind, handle, opened);
         self.clock.raise(dot.actor, dot.seq);
-        Ok((Change { seq: dot.seq, delta }, told))
+        Ok((Change { seq: dot.seq, delta: bytes }, told))
     }
 
     fn mint(&self, writer: Writer) -> Result<Dot, OperationError> {

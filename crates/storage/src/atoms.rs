@@ -139,6 +139,14 @@ impl Atoms {
         }
     }
 
+    /// The first byte of an atom's record; 0 for anything else.
+    pub(crate) fn first_byte(&self, handle: Handle) -> u8 {
+        match self.get(handle) {
+            Stored::Atom(record) => record.first().copied().unwrap_or(0),
+            Stored::Set(_) => 0,
+        }
+    }
+
     /// The key of an atom: its own name, or that of the set it is an element of.
     pub(crate) fn key_of<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         match record.set {

@@ -8,7 +8,7 @@ use trellis_crdt::{Atom, VersionVector};
 use crate::atoms::{Handle, Stored};
 use crate::error::MergeError;
 use crate::key::slot_of;
-use crate::slot::{SlotState, Standing, Subject, kind_index};
+use crate::slot::{SlotState, Standing, Subject};
 
 /// One atom of which something was dropped: for the log, so that replay drops it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +134,10 @@ impl SlotState {
     }
 
     /// Takes out an atom without content, and its set when that was the last of its elements.
-    fn take_out(&mut self, subject: &Subject<'_>, handle: Handle, before: Standing) {
+    pub(crate) fn take_out(&mut self, subject: &Subject<'_>, handle: Handle, before: Standing) {
         self.restate(subject.kind, subject.set, before, Standing::default());
         if let Stored::Atom(record) = self.atoms.remove(handle) {
-            self.usage[kind_index(subject.kind)].bytes -= record.len();
+            self.resize(subject.kind, record.len(), 0);
         }
         let (Some(set), Some(element)) = (subject.set, subject.element) else {
             self.table.remove(subject.hash.position(), handle);

@@ -44,6 +44,12 @@ pub enum OperationError {
         /// The refused amount.
         amount: i64,
     },
+    /// Asked wrong: a batch cannot delete a set in several steps.
+    #[error("a batch cannot delete a set of more than {elements_max} elements; delete it by itself")]
+    TooManyElements {
+        /// How many elements one step takes.
+        elements_max: usize,
+    },
     /// This node is broken: somebody else writes under its ReplicaId, which must never be used again.
     #[error("the next dot of replica {origin} in slot {slot} is already taken")]
     DotTaken {
@@ -52,6 +58,17 @@ pub enum OperationError {
         /// The replica that was about to write.
         origin: ReplicaId,
     },
+}
+
+/// Why a batch was refused. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("operation {place} of the batch is refused")]
+pub struct BatchError {
+    /// Which of its operations was refused, from 0.
+    pub place: usize,
+    /// Why.
+    #[source]
+    pub cause: OperationError,
 }
 
 fn list(kinds: &[Kind]) -> String {

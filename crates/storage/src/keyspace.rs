@@ -8,7 +8,7 @@ use crate::collect::Collected;
 use crate::config::Config;
 use crate::digest::KeyedHash;
 use crate::elements::{ElementCursor, ElementsPage};
-use crate::error::{MergeError, OperationError, ReadError};
+use crate::error::{BatchError, MergeError, OperationError, ReadError};
 use crate::explain::Explained;
 use crate::key::{SLOTS, is_valid_key, slot_of};
 use crate::list::{Cursor, ListPage, PageBuilder};
@@ -348,11 +348,28 @@ impl Keyspace {
         }
     }
 
-    fn slot(&self, slot: u8) -> &SlotState {
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn position_of(&self, key: &str) -> u32 {
+        self.hash.of_name(key.as_bytes()).position()
+    }
+
+    pub(crate) fn count_batch(&mut self, applied: &Result<Vec<Applied>, BatchError>) {
+        match applied {
+            Ok(applied) => {
+                self.counters.operations += applied.iter().map(|one| one.changes.len() as u64).sum::<u64>();
+            }
+            Err(_) => self.counters.operations_refused += 1,
+        }
+    }
+
+    pub(crate) fn slot(&self, slot: u8) -> &SlotState {
         &self.slots[usize::from(slot)]
     }
 
-    fn slot_mut(&mut self, slot: u8) -> &mut SlotState {
+    pub(crate) fn slot_mut(&mut self, slot: u8) -> &mut SlotState {
         &mut self.slots[usize::from(slot)]
     }
 }

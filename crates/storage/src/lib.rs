@@ -52,6 +52,7 @@ mod operation;
 mod slot;
 
 mod apply;
+mod batch;
 mod capture;
 mod collect;
 mod elements;
@@ -61,6 +62,7 @@ mod merge;
 mod query;
 mod received;
 mod scan;
+mod warm;
 
 mod atoms;
 mod digest;
@@ -83,7 +85,7 @@ pub use crate::{
     collect::Collected,
     config::Config,
     elements::{ElementCursor, ElementsPage},
-    error::{MergeError, OperationError, ReadError},
+    error::{BatchError, MergeError, OperationError, ReadError},
     explain::{Explained, ExplainedAtom, Piece},
     key::{SLOTS, slot_of},
     keyspace::Keyspace,

@@ -7,7 +7,7 @@ use trellis_crdt::{Delta, Dot, Entry, Hlc, ReplicaId, Slot, Value};
 use crate::atoms::Handle;
 use crate::error::MergeError;
 use crate::fault;
-use crate::slot::{SlotState, Subject, news_of};
+use crate::slot::{SlotState, Subject, each_news};
 
 /// What became of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +87,12 @@ impl SlotState {
         let subject = self.subject_of(entry);
         let list = entry.value.context();
         let held = subject.handle.map(|handle| self.atoms.record(handle));
-        for (dot, _) in news_of(list, held, &self.origins) {
-            if self.live_atom(dot).is_some() {
-                return Err(MergeError::Contradiction { dot });
-            }
+        let mut taken = None;
+        each_news(list, held, &self.origins, |dot, _| {
+            taken = taken.or_else(|| self.live_atom(dot).map(|_| dot));
+        });
+        if let Some(dot) = taken {
+            return Err(MergeError::Contradiction { dot });
         }
         // What the clock covers wholly and is not held was removed here, and forgotten.
         if held.is_none() && self.clock.dominates(list) {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use trellis_crdt::{Dot, Kind, ReplicaId, Value, VersionVector};
 
 use crate::atoms::{Atoms, Handle, SetEntry, Stored};
+use crate::batch::Undo;
 use crate::digest::{KeyedHash, NameHash};
 use crate::early_set::EarlySet;
 use crate::fault;
@@ -15,6 +16,7 @@ use crate::origins::Origins;
 use crate::record::{Head, Record, stop_waiting, write_record};
 use crate::table::Table;
 use crate::usage::KindUsage;
+use crate::warm::Pass;
 
 /// The unit of clocks, catch-up and digests: one of 256 parts of the keyspace.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct SlotState {
     pub(crate) drops: u64,
     pub(crate) digest: u128,
     pub(crate) usage: [KindUsage; Kind::ALL.len()],
+    /// What a batch that is under way has written, in order.
+    pub(crate) undo: Option<Vec<Undo>>,
     /// Where a changed atom is spelled before it is known how many bytes it takes.
     scratch: Vec<u8>,
     /// Where the dots that a change brings wait to be indexed.
@@ -72,8 +76,19 @@ impl SlotState {
             drops: 0,
             digest: 0,
             usage: Default::default(),
+            undo: None,
             scratch: Vec::new(),
             news: Vec::new(),
+        }
+    }
+
+    /// Looks where an operation on a key with this position begins to read; returns something that depends on it.
+    pub(crate) fn peek(&self, position: u32, pass: Pass) -> usize {
+        match (pass, self.table.candidates(position).next()) {
+            (Pass::Table, Some(handle)) => handle.index(),
+            (Pass::Handle, Some(handle)) => self.atoms.bytes_of(handle),
+            (Pass::Record, Some(handle)) => usize::from(self.atoms.first_byte(handle)),
+            (_, None) => 0,
         }
     }
 
@@ -117,7 +132,9 @@ impl SlotState {
             (None, Some(element)) => self.create_element(subject, element),
         };
         let mut news = core::mem::take(&mut self.news);
-        news.extend(news_of(value.context(), opened.record(), &self.origins));
+        each_news(value.context(), opened.record(), &self.origins, |dot, is_first| {
+            news.push((dot, is_first))
+        });
         for (count, (dot, is_first)) in news.drain(..).enumerate() {
             self.ceiling.raise(dot.actor, dot.seq);
             let place = self.origins.intern(dot.actor);
@@ -147,8 +164,7 @@ impl SlotState {
     /// Puts the spelled bytes of an atom in the place of those that were opened.
     pub(crate) fn close(&mut self, kind: Kind, handle: Handle, opened: Opened) {
         let Opened { mut record } = opened;
-        let usage = &mut self.usage[kind_index(kind)];
-        usage.bytes = usage.bytes + self.scratch.len() - record.len();
+        self.resize(kind, record.len(), self.scratch.len());
         if record.len() == self.scratch.len() {
             record.copy_from_slice(&self.scratch);
         } else {
@@ -158,6 +174,12 @@ impl SlotState {
         if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
             self.scratch = Vec::new();
         }
+    }
+
+    /// Accounts for the bytes of a record after it had others.
+    pub(crate) fn resize(&mut self, kind: Kind, before: usize, after: usize) {
+        let usage = &mut self.usage[kind_index(kind)];
+        usage.bytes = usage.bytes + after - before;
     }
 
     /// Accounts for what an atom stands for after it stood for something else.
@@ -315,6 +337,16 @@ impl Opened {
         stop_waiting(&mut self.record);
     }
 
+    /// The bytes that were opened, unless the atom was not there.
+    pub(crate) fn copy(&self) -> Option<Box<[u8]>> {
+        (!self.record.is_empty()).then(|| self.record.clone())
+    }
+
+    /// Number of bytes that were opened.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.record.len()
+    }
+
     fn record(&self) -> Option<Record<'_>> {
         (!self.record.is_empty()).then(|| Record::of(&self.record))
     }
@@ -355,19 +387,25 @@ pub(crate) fn exists(value: &Value<'_>) -> bool {
     }
 }
 
-/// The dots of `list` that are beyond the record's own list, each with whether the record names no other of its
+/// Visits the dots of `list` that are beyond the record's own list, each with whether the record names no other of its
 /// origin. O(both).
-pub(crate) fn news_of<'a>(
-    list: &'a VersionVector,
-    record: Option<Record<'a>>,
-    origins: &'a Origins,
-) -> impl Iterator<Item = (Dot, bool)> + 'a {
-    let mut held = record.into_iter().flat_map(|record| record.listed_ids(origins)).peekable();
-    list.iter().filter_map(move |(origin, seq)| {
-        while held.next_if(|(named, _)| *named < origin).is_some() {}
-        let held = held.next_if(|(named, _)| *named == origin).map_or(0, |(_, seq)| seq);
-        (held < seq).then(|| (Dot::new(origin, seq), held == 0))
-    })
+pub(crate) fn each_news(
+    list: &VersionVector,
+    record: Option<Record<'_>>,
+    origins: &Origins,
+    mut visit: impl FnMut(Dot, bool),
+) {
+    let mut held = record.map(|record| record.listed_ids(origins).peekable());
+    for (origin, seq) in list.iter() {
+        let mut known = 0;
+        if let Some(held) = &mut held {
+            while held.next_if(|(named, _)| *named < origin).is_some() {}
+            known = held.next_if(|(named, _)| *named == origin).map_or(0, |(_, seq)| seq);
+        }
+        if known < seq {
+            visit(Dot::new(origin, seq), known == 0);
+        }
+    }
 }
 
 pub(crate) const fn kind_index(kind: Kind) -> usize {

@@ -112,7 +112,7 @@ impl<A: Actor> Slots<A> {
     where
         A: Encode,
     {
-        let mut piece = Vec::new();
+        let mut piece = Vec::with_capacity(PIECE_BYTES_HINT);
         for (actor, slot) in self.slots().filter(|(_, slot)| !slot.is_fully_reset()) {
             piece.clear();
             Dot { actor, seq: slot.seq }.encode(&mut piece);
@@ -158,3 +158,6 @@ impl<A: Actor> Slots<A> {
         self.slots.binary_search_by_key(&actor, |(held, _)| *held)
     }
 }
+
+/// What a slot takes with its dot, mostly.
+const PIECE_BYTES_HINT: usize = 40;

@@ -5,11 +5,15 @@
     reason = "in a test, what fails shall fail loudly; the lint does not know helpers of tests"
 )]
 
+mod batches;
+mod collection;
 mod histories;
 mod listing;
 mod model;
 mod operations;
 mod orders;
+mod sets;
+mod snapshots;
 
 mod reference;
 mod support;

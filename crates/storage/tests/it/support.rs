@@ -193,3 +193,18 @@ pub(crate) fn permutations(count: usize) -> Vec<Vec<usize>> {
 }
 
 pub(crate) const DIGEST_KEY: [u8; 16] = *b"a key for tests!";
+
+/// A seeded generator: Knuth's MMIX generator, whose low bits are poor and whose high ones are not.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
