@@ -3,13 +3,17 @@
 //! A [`Keyspace`] holds counters, registers, sets and flags by key, in 256 slots. A local [`Operation`] takes the next dot of its
 //! replica and yields an encoded delta, for the log and for the peers. What peers or the log bring, deltas and
 //! catch-up entries in any order and any number of times, is merged by one set of rules. Of each slot it keeps the
-//! clock (what came without a gap), the early set (what came beyond one), the ceiling (what came at all), an index from
-//! dots to atoms (what a peer lacks), and a digest (whether two replicas agree).
+//! clock (what came without a gap), the early set (what came beyond one), the ceiling (what came at all), logs of dots
+//! that lead to atoms (what a peer lacks), and a digest (whether two replicas agree). Given a clock that every replica
+//! has reached, [`Keyspace::collect`] forgets what nobody will ask for again.
+//!
+//! An *atom* is what one operation changes: a counter, a register, a flag, or one element of a set, so that nothing here
+//! grows slower with the size of a set. At rest it is one run of bytes: about 95 for a counter with a 16-byte key and one
+//! writer, everything included (`cargo run --release -p trellis-storage --example memory`).
 //!
 //! # What it does not do
 //! It reads no clock, draws no randomness, touches no file and no socket, and knows nothing of durability: whoever
-//! holds a keyspace logs what it returns before anybody hears of it. It minds no membership, so it never forgets the
-//! record of a removal.
+//! holds a keyspace logs what it returns before anybody hears of it. It minds no membership: what is stable it is told.
 //!
 //! # Two types to know
 //! [`Keyspace`] is the state machine; [`ScanCursor`] is how a peer that lacks something is served from it.
