@@ -98,7 +98,10 @@ impl SlotState {
         self.resize(subject.kind, opened.bytes(), record.len());
         self.atoms.put(handle, record);
         let record = self.atoms.record(handle);
-        let before = Standing::of(subject, &record.value(&self.origins));
+        let before = {
+            let value = record.value(&self.origins);
+            Standing::of(subject, &value, &self.hash, &mut Vec::new())
+        };
         let named = record.listed(origin);
         if named > 0 {
             self.origins.log_mut(origin).note(named, handle, true);

@@ -1,8 +1,6 @@
 //! Keyed hashes: the digest of a slot's content, and the order of its keys and elements.
 
-use std::hash::Hasher;
-
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 use trellis_crdt::{Kind, Value};
 
 /// SipHash-1-3 under the key that all nodes of a cluster share.
@@ -21,53 +19,57 @@ impl KeyedHash {
 
     /// Hashes a key, or an element of a set.
     pub(crate) fn of_name(&self, name: &[u8]) -> NameHash {
-        let mut state = SipHasher13::new_with_key(&self.key);
-        write_name(&mut state, name);
-        NameHash { state, hash: state.finish128().h1 }
+        NameHash { hash: self.hash(name) }
+    }
+
+    /// What an atom adds to its slot's digest: the wrapping sum over its pieces of content, each with its dot.
+    ///
+    /// What collection may drop adds nothing (R13), so an atom without content adds 0. Names go in as their hashes, so
+    /// that a piece costs the same under a long name; `buffer` is for the pieces, and what it holds is of no use.
+    pub(crate) fn of_content(
+        &self,
+        key: NameHash,
+        kind: Kind,
+        element: Option<&[u8]>,
+        value: &Value<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> u128 {
+        buffer.clear();
+        buffer.push(kind.code());
+        buffer.extend_from_slice(&key.hash.to_le_bytes());
+        if let Some(element) = element {
+            buffer.extend_from_slice(&self.hash(element).to_le_bytes());
+        }
+        let (names, mut sum) = (buffer.len(), 0_u128);
+        value.contents(&mut |piece| {
+            buffer.extend_from_slice(piece);
+            sum = sum.wrapping_add(self.hash(buffer));
+            buffer.truncate(names);
+        });
+        sum
+    }
+
+    fn hash(&self, bytes: &[u8]) -> u128 {
+        SipHasher13::new_with_key(&self.key).hash(bytes).as_u128()
     }
 }
 
-/// The hash of a name, and the state of the hasher behind it.
+/// The keyed hash of a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NameHash {
-    state: SipHasher13,
-    hash: u64,
+    hash: u128,
 }
 
 impl NameHash {
-    /// All 64 bits.
+    /// The lower 64 bits.
     pub(crate) const fn hash(&self) -> u64 {
-        self.hash
+        // The upper half is cut off.
+        self.hash as u64
     }
 
     /// The place of the name in the order of listings.
     pub(crate) const fn position(&self) -> u32 {
-        // The upper half is cut off.
+        // The upper bits are cut off.
         self.hash as u32
     }
-
-    /// What an atom under this key adds to its slot's digest: the wrapping sum over its pieces of content, each with
-    /// its dot.
-    ///
-    /// What collection may drop adds nothing (R13), so an atom without content adds 0.
-    pub(crate) fn of_content(&self, kind: Kind, element: Option<&[u8]>, value: &Value<'_>) -> u128 {
-        let mut start = self.state;
-        start.write(&[kind.code()]);
-        if let Some(element) = element {
-            write_name(&mut start, element);
-        }
-        let mut sum = 0_u128;
-        value.contents(&mut |piece| {
-            let mut hasher = start;
-            hasher.write(piece);
-            sum = sum.wrapping_add(hasher.finish128().as_u128());
-        });
-        sum
-    }
-}
-
-/// The length goes first, so that what follows a name cannot be taken for a part of it.
-fn write_name(hasher: &mut SipHasher13, name: &[u8]) {
-    hasher.write(&(name.len() as u64).to_le_bytes());
-    hasher.write(name);
 }

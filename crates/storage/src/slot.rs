@@ -41,7 +41,7 @@ pub(crate) struct SlotState {
     pub(crate) usage: [KindUsage; Kind::ALL.len()],
     /// What a batch that is under way has written, in order.
     pub(crate) undo: Option<Vec<Undo>>,
-    /// Where a changed atom is spelled before it is known how many bytes it takes.
+    /// Where pieces are spelled to be hashed, and a changed atom before it is known how many bytes it takes.
     scratch: Vec<u8>,
     /// Where the dots that a change brings wait to be indexed.
     news: Vec<(Dot, bool)>,
@@ -99,11 +99,15 @@ impl SlotState {
     }
 
     /// Reads what was opened: the value, and what it stands for in the slot.
-    pub(crate) fn read_opened<'o>(&self, subject: &Subject<'_>, opened: &'o Opened) -> (Value<'o>, Standing) {
+    pub(crate) fn read_opened<'o>(
+        &mut self,
+        subject: &Subject<'_>,
+        opened: &'o Opened,
+    ) -> (Value<'o>, Standing) {
         match opened.record() {
             Some(record) => {
                 let value = record.value(&self.origins);
-                let standing = Standing::of(subject, &value);
+                let standing = Standing::of(subject, &value, &self.hash, &mut self.scratch);
                 (value, standing)
             }
             None => (Value::empty(subject.kind), Standing::default()),
@@ -149,10 +153,11 @@ impl SlotState {
         if is_waiting && !was_waiting {
             self.collectable.push_back(handle);
         }
+        let after = Standing::of(subject, value, &self.hash, &mut self.scratch);
+        self.restate(subject.kind, set, before, after);
         self.scratch.clear();
         let name = subject.element.unwrap_or(subject.key.as_bytes());
         write_record(&mut self.scratch, Head { set, name, is_waiting }, value, &self.origins);
-        self.restate(subject.kind, set, before, Standing::of(subject, value));
         handle
     }
 
@@ -363,14 +368,19 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(subject: &Subject<'_>, value: &Value<'_>) -> Self {
+    pub(crate) fn of(
+        subject: &Subject<'_>,
+        value: &Value<'_>,
+        hash: &KeyedHash,
+        scratch: &mut Vec<u8>,
+    ) -> Self {
         let counter_slots = match value {
             Value::GCounter(counter) => counter.slots().len(),
             Value::PnCounter(counter) => counter.slots().len(),
             _ => 0,
         };
         Self {
-            digest: subject.hash.of_content(subject.kind, subject.element, value),
+            digest: hash.of_content(subject.hash, subject.kind, subject.element, value, scratch),
             atoms: 1,
             existing: usize::from(exists(value)),
             deletions: usize::from(value.is_empty()),
