@@ -157,6 +157,11 @@ fn check_pieces(held: &Value<'_>, other: &Value<'_>) -> Result<(), MergeError> {
                 |(dot, value): &(Dot, _)| held.pieces().any(|(ours, held)| ours == *dot && held != *value);
             other.pieces().find(differs).map(|(dot, _)| dot)
         }
+        (Value::DwFlag(held), Value::DwFlag(other)) => {
+            let differs =
+                |(dot, is_on): &(Dot, bool)| held.pieces().any(|(ours, held)| ours == *dot && held != *is_on);
+            other.pieces().find(differs).map(|(dot, _)| dot)
+        }
         _ => None,
     };
     contradiction.map_or(Ok(()), |dot| Err(MergeError::Contradiction { dot }))

@@ -7,6 +7,7 @@
 
 mod batches;
 mod collection;
+mod damage;
 mod histories;
 mod listing;
 mod model;
