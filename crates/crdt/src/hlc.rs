@@ -12,8 +12,8 @@ use crate::fault;
 /// 65,536 stamps in one millisecond runs ahead of the wall clock and stays ordered. Joining what was heard from
 /// others is `Ord::max`. Encoded as 8 bytes, little-endian.
 ///
-/// Source: Kulkarni, Demirbas, Madappa, Avva, Leone, "Logical physical clocks", 2014, section 3; here the two parts
-/// share one integer.
+/// Source: Kulkarni, Demirbas, Madappa, Avva, Leone, "Logical physical clocks", 2014; here the two parts share one
+/// integer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hlc(u64);
 

@@ -24,7 +24,7 @@ use crate::version_vector::VersionVector;
 /// - The covered filter: a piece that is not held here and whose dot the list here, or `covered`, covers was
 ///   removed or superseded here, and is not taken. The filter is per piece: the rest of the same value is.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, sections 4 and 7.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018.
 pub trait Crdt<A: Actor>: Clone {
     /// Merges `other` into `self`, piece by piece, leaving out what `covered` says was removed here.
     ///
