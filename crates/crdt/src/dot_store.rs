@@ -190,3 +190,6 @@ impl<'a, A: Actor, V: Clone + Encode + Decode<'a>> DecodeStore<'a, A> for DotFun
         Ok(Self { entries })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,9 +79,8 @@ const WALL_MILLIS_MAX: u64 = (1 << (64 - LOGICAL_BITS)) - 1;
 
 #[cfg(test)]
 mod tests {
-    use quickcheck::quickcheck;
-
     use super::*;
+    use crate::laws::own::properties;
 
     #[test]
     fn the_logical_part_carries_into_the_milliseconds() {
@@ -108,7 +107,7 @@ mod tests {
         assert_eq!(Hlc::from_parts(u64::MAX, u16::MAX), last);
     }
 
-    quickcheck! {
+    properties! {
         fn a_tick_is_above_what_was_and_not_below_the_wall_clock(bits: u64, wall_millis: u64) -> bool {
             let (stamp, wall_millis) = (Hlc::from_u64(bits), wall_millis & WALL_MILLIS_MAX);
             let next = stamp.tick(wall_millis);

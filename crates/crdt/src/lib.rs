@@ -36,7 +36,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "laws"))]
 extern crate std;
 
 mod lattice;
@@ -68,8 +68,8 @@ mod fault;
 #[cfg(trellis_fault)]
 pub mod fault;
 
-#[cfg(test)]
-mod laws;
+#[cfg(any(test, feature = "laws"))]
+pub mod laws;
 
 pub use atom::{Atom, KEY_BYTES_MAX};
 pub use causal::Causal;

@@ -2,39 +2,32 @@
 
 use alloc::vec::Vec;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
 
 use super::{GCounter, PnCounter, Slot};
 use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::error::CounterError;
 use crate::lattice::Crdt;
-use crate::laws::{History, Lawful, Run, contents, entry, join, laws_hold_for};
+use crate::laws::own::{CASES, Own, check, contents, entry, join};
+use crate::laws::{Lawful, Run, check_model};
 use crate::replica_id::ReplicaId;
 use crate::version_vector::VersionVector;
 
-laws_hold_for!(pn_counter, crate::PnCounter);
-laws_hold_for!(g_counter, crate::GCounter);
+#[test]
+fn the_laws_hold_for_a_pn_counter() {
+    check::<PnCounter>(CASES);
+}
 
-quickcheck! {
-    fn a_pn_counter_is_the_sum_of_the_increments_that_no_reset_saw(history: History<Operation>) -> bool {
-        let run = Run::<PnCounter>::of(&history);
-        run.join_of_deltas().value() == unreset_sum(&run)
-    }
+#[test]
+fn the_laws_hold_for_a_g_counter() {
+    check::<GCounter>(CASES);
+}
 
-    fn a_g_counter_is_the_sum_of_the_increments_that_no_reset_saw(history: History<Operation>) -> bool {
-        let run = Run::<GCounter>::of(&history);
-        run.join_of_deltas().value() == unreset_sum(&run)
-    }
-
-    fn contents_are_the_same_before_and_after_collection(history: History<Operation>) -> bool {
-        let run = Run::<PnCounter>::of(&history);
-        run.reached.iter().all(|counter| {
-            let mut collected = counter.clone();
-            collected.collect();
-            contents(&collected) == contents(counter) && collected.value() == counter.value()
-        })
-    }
+#[test]
+fn a_counter_is_the_sum_of_the_increments_that_no_reset_saw() {
+    check_model::<PnCounter>(CASES, |run| run.join_of_deltas().value() == unreset_sum(run));
+    check_model::<GCounter>(CASES, |run| run.join_of_deltas().value() == unreset_sum(run));
 }
 
 #[test]
@@ -216,7 +209,7 @@ fn content_shows_how_much_was_reset() {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Operation {
+pub enum Operation {
     Add(i16),
     Reset,
 }
@@ -228,6 +221,7 @@ impl Arbitrary for Operation {
 }
 
 impl Lawful for PnCounter {
+    type Actor = ReplicaId;
     type Operation = Operation;
 
     fn apply(&mut self, dot: Dot, operation: &Operation) -> Option<Self> {
@@ -236,7 +230,9 @@ impl Lawful for PnCounter {
             Operation::Reset => Some(self.reset(dot)),
         }
     }
+}
 
+impl Own for PnCounter {
     fn dots(&self) -> Vec<Dot> {
         self.slots().map(|(actor, slot)| Dot::new(actor, slot.seq)).collect()
     }
@@ -247,6 +243,7 @@ impl Lawful for PnCounter {
 }
 
 impl Lawful for GCounter {
+    type Actor = ReplicaId;
     type Operation = Operation;
 
     fn apply(&mut self, dot: Dot, operation: &Operation) -> Option<Self> {
@@ -255,7 +252,9 @@ impl Lawful for GCounter {
             Operation::Reset => Some(self.reset(dot)),
         }
     }
+}
 
+impl Own for GCounter {
     fn dots(&self) -> Vec<Dot> {
         self.slots().map(|(actor, slot)| Dot::new(actor, slot.seq)).collect()
     }

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec;
 
-use quickcheck::quickcheck;
+use crate::laws::own::properties;
 
 use super::*;
 use crate::atom::KEY_BYTES_MAX;
@@ -15,7 +15,7 @@ use crate::kind::Kind;
 use crate::lattice::Crdt;
 use crate::register::{LwwRegister, MvRegister};
 
-quickcheck! {
+properties! {
     fn arbitrary_bytes_never_panic_and_have_one_spelling(bytes: Vec<u8>, kind: u8) -> bool {
         let mut likely = vec![FORMAT_VERSION, kind % 10, 1, b'k'];
         likely.extend_from_slice(&bytes);

@@ -2,32 +2,42 @@
 
 use alloc::vec::Vec;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
 
 use super::{DwFlag, EwFlag};
 use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::lattice::Crdt;
-use crate::laws::{History, Lawful, Run, contents, entry, join, laws_hold_for};
+use crate::laws::own::{CASES, Own, check, contents, entry, join};
+use crate::laws::{Lawful, Run, check_model};
 use crate::replica_id::ReplicaId;
 
-laws_hold_for!(ew_flag, crate::EwFlag);
-laws_hold_for!(dw_flag, crate::DwFlag);
+#[test]
+fn the_laws_hold_for_an_ew_flag() {
+    check::<EwFlag>(CASES);
+}
 
-quickcheck! {
-    fn an_ew_flag_is_enabled_while_an_enabling_is_that_nothing_saw(history: History<EwOperation>) -> bool {
-        let run = Run::<EwFlag>::of(&history);
-        let is_enabling = unseen(&run).iter().any(|operation| matches!(operation, EwOperation::Enable));
+#[test]
+fn the_laws_hold_for_a_dw_flag() {
+    check::<DwFlag>(CASES);
+}
+
+#[test]
+fn an_ew_flag_is_enabled_while_an_enabling_is_that_nothing_saw() {
+    check_model::<EwFlag>(CASES, |run| {
+        let is_enabling = unseen(run).iter().any(|operation| matches!(operation, EwOperation::Enable));
         run.join_of_deltas().is_enabled() == is_enabling
-    }
+    });
+}
 
-    fn a_dw_flag_is_disabled_while_a_disabling_is_that_nothing_saw(history: History<DwOperation>) -> bool {
-        let run = Run::<DwFlag>::of(&history);
-        let (unseen, all) = (unseen(&run), run.join_of_deltas());
+#[test]
+fn a_dw_flag_is_disabled_while_a_disabling_is_that_nothing_saw() {
+    check_model::<DwFlag>(CASES, |run| {
+        let (unseen, all) = (unseen(run), run.join_of_deltas());
         let is_enabling = unseen.iter().any(|operation| matches!(operation, DwOperation::Enable));
         let is_disabling = unseen.iter().any(|operation| matches!(operation, DwOperation::Disable));
         all.is_enabled() == (is_enabling && !is_disabling) && all.is_empty() != is_enabling
-    }
+    });
 }
 
 #[test]
@@ -74,7 +84,7 @@ fn clearing_a_flag_removes_disablings_too() {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum EwOperation {
+pub enum EwOperation {
     Enable,
     Disable,
 }
@@ -86,6 +96,7 @@ impl Arbitrary for EwOperation {
 }
 
 impl Lawful for EwFlag {
+    type Actor = ReplicaId;
     type Operation = EwOperation;
 
     fn apply(&mut self, dot: Dot, operation: &EwOperation) -> Option<Self> {
@@ -94,7 +105,9 @@ impl Lawful for EwFlag {
             EwOperation::Disable => self.disable(dot),
         })
     }
+}
 
+impl Own for EwFlag {
     fn dots(&self) -> Vec<Dot> {
         self.dots().collect()
     }
@@ -105,7 +118,7 @@ impl Lawful for EwFlag {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum DwOperation {
+pub enum DwOperation {
     Enable,
     Disable,
     Clear,
@@ -122,6 +135,7 @@ impl Arbitrary for DwOperation {
 }
 
 impl Lawful for DwFlag {
+    type Actor = ReplicaId;
     type Operation = DwOperation;
 
     fn apply(&mut self, dot: Dot, operation: &DwOperation) -> Option<Self> {
@@ -131,7 +145,9 @@ impl Lawful for DwFlag {
             DwOperation::Clear => self.clear(dot),
         })
     }
+}
 
+impl Own for DwFlag {
     fn dots(&self) -> Vec<Dot> {
         self.pieces().map(|(dot, _)| dot).collect()
     }

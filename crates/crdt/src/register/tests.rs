@@ -3,41 +3,49 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
 
 use super::{LwwRegister, MvRegister};
 use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::hlc::Hlc;
 use crate::lattice::Crdt;
-use crate::laws::{History, Lawful, Run, contents, entry, join, laws_hold_for};
+use crate::laws::own::{CASES, Own, check, contents, entry, join};
+use crate::laws::{Lawful, check_model};
 use crate::replica_id::ReplicaId;
 use crate::version_vector::VersionVector;
 
-laws_hold_for!(lww_register, crate::LwwRegister);
-laws_hold_for!(mv_register, crate::MvRegister);
+#[test]
+fn the_laws_hold_for_an_lww_register() {
+    check::<LwwRegister>(CASES);
+}
 
-quickcheck! {
-    fn the_greatest_stamp_wins_then_the_greatest_dot(history: History<LwwOperation>) -> bool {
-        let run = Run::<LwwRegister>::of(&history);
+#[test]
+fn the_laws_hold_for_an_mv_register() {
+    check::<MvRegister>(CASES);
+}
+
+#[test]
+fn the_greatest_stamp_wins_then_the_greatest_dot() {
+    check_model::<LwwRegister>(CASES, |run| {
         let last = run.made.iter().max_by_key(|made| (made.operation.stamp, made.dot));
         let expected = last.and_then(|made| made.operation.value.map(|byte| bytes(&[byte])));
         run.join_of_deltas().value() == expected.as_ref()
-    }
+    });
+}
 
-    fn an_mv_register_holds_the_writes_that_no_other_operation_saw(history: History<MvOperation>) -> bool {
-        let run = Run::<MvRegister>::of(&history);
-        let is_replaced = |dot| {
-            run.made.iter().any(|made| made.dot != dot && made.delta.context().covers(dot))
-        };
+#[test]
+fn an_mv_register_holds_the_writes_that_no_other_operation_saw() {
+    check_model::<MvRegister>(CASES, |run| {
+        let is_replaced =
+            |dot| run.made.iter().any(|made| made.dot != dot && made.delta.context().covers(dot));
         let mut expected = Vec::from_iter(run.made.iter().filter_map(|made| {
             let MvOperation(value) = made.operation;
             value.filter(|_| !is_replaced(made.dot)).map(|byte| (made.dot, bytes(&[byte])))
         }));
         expected.sort();
-        let all = run.join_of_deltas();
-        all.pieces().eq(expected.iter().map(|(dot, value)| (*dot, value)))
-    }
+        run.join_of_deltas().pieces().eq(expected.iter().map(|(dot, value)| (*dot, value)))
+    });
 }
 
 #[test]
@@ -151,7 +159,7 @@ fn two_writers_one_step_behind_never_make_more_than_two_siblings() {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct LwwOperation {
+pub struct LwwOperation {
     stamp: Hlc,
     value: Option<u8>,
 }
@@ -164,6 +172,7 @@ impl Arbitrary for LwwOperation {
 }
 
 impl Lawful for LwwRegister {
+    type Actor = ReplicaId;
     type Operation = LwwOperation;
 
     fn apply(&mut self, dot: Dot, operation: &LwwOperation) -> Option<Self> {
@@ -172,7 +181,9 @@ impl Lawful for LwwRegister {
             None => self.delete(dot, operation.stamp),
         })
     }
+}
 
+impl Own for LwwRegister {
     fn dots(&self) -> Vec<Dot> {
         self.dot().into_iter().collect()
     }
@@ -183,7 +194,7 @@ impl Lawful for LwwRegister {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct MvOperation(Option<u8>);
+pub struct MvOperation(Option<u8>);
 
 impl Arbitrary for MvOperation {
     fn arbitrary(g: &mut Gen) -> Self {
@@ -192,6 +203,7 @@ impl Arbitrary for MvOperation {
 }
 
 impl Lawful for MvRegister {
+    type Actor = ReplicaId;
     type Operation = MvOperation;
 
     fn apply(&mut self, dot: Dot, operation: &MvOperation) -> Option<Self> {
@@ -200,7 +212,9 @@ impl Lawful for MvRegister {
             None => self.clear(dot),
         })
     }
+}
 
+impl Own for MvRegister {
     fn dots(&self) -> Vec<Dot> {
         self.pieces().map(|(dot, _)| dot).collect()
     }

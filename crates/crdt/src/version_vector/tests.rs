@@ -3,11 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
+
+use crate::laws::own::properties;
 
 use super::*;
 
-quickcheck! {
+properties! {
     fn a_vector_is_a_set_of_dots_that_is_closed_downwards(changes: Vec<Change>) -> () {
         let (mut vector, mut model) = (VersionVector::new(), Model::default());
         for change in changes {
