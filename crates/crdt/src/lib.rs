@@ -47,6 +47,8 @@ mod replica_id;
 mod version_vector;
 
 mod causal;
+#[doc(hidden)]
+pub mod delegate;
 mod dot_store;
 
 mod counter;
@@ -78,7 +80,7 @@ pub use counter::{GCounter, PnCounter, Slot};
 pub use delta::{Delta, Entry, FORMAT_VERSION};
 pub use dot::Dot;
 pub use dot_store::{DecodeStore, DotFun, DotSet, DotStore};
-pub use error::{CounterError, DecodeError, KindMismatch, ParseError};
+pub use error::{ClockError, CounterError, DecodeError, KindMismatch, ParseError};
 pub use flag::{DwFlag, EwFlag};
 pub use hlc::Hlc;
 pub use kind::Kind;
