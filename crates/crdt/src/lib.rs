@@ -64,6 +64,8 @@ mod value;
 pub mod codec;
 mod error;
 mod one_or_many;
+#[cfg(feature = "serde")]
+mod serialize;
 
 #[cfg(not(trellis_fault))]
 mod fault;
