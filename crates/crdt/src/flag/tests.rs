@@ -8,7 +8,7 @@ use super::{DwFlag, EwFlag};
 use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::lattice::Crdt;
-use crate::laws::own::{CASES, Own, check, contents, entry, join};
+use crate::laws::own::{CASES, Own, check, entry};
 use crate::laws::{Lawful, Run, check_model};
 use crate::replica_id::ReplicaId;
 
@@ -38,49 +38,6 @@ fn a_dw_flag_is_disabled_while_a_disabling_is_that_nothing_saw() {
         let is_disabling = unseen.iter().any(|operation| matches!(operation, DwOperation::Disable));
         all.is_enabled() == (is_enabling && !is_disabling) && all.is_empty() != is_enabling
     });
-}
-
-#[test]
-fn a_concurrent_enabling_wins_or_loses_by_the_kind() {
-    let (mut at_a, mut at_b) = (EwFlag::new(), EwFlag::new());
-    let on = at_a.enable(dot(A, 1));
-    at_b.merge(&on);
-    let off = at_b.disable(dot(B, 1));
-    let again = at_a.enable(dot(A, 2));
-    assert!(!join([&on, &off]).is_enabled());
-    assert!(join([&off, &again]).is_enabled() && join([&again, &off, &on]).is_enabled());
-
-    let (mut at_a, mut at_b) = (DwFlag::new(), DwFlag::new());
-    let on = at_a.enable(dot(A, 1));
-    at_b.merge(&on);
-    let off = at_b.disable(dot(B, 1));
-    let again = at_a.enable(dot(A, 2));
-    let both = join([&off, &again, &on]);
-    assert!(!both.is_enabled() && !both.is_empty());
-    let mut after = both;
-    after.enable(dot(B, 2));
-    assert!(after.is_enabled());
-}
-
-#[test]
-fn disablings_are_content_only_beside_an_enabling() {
-    let (mut at_a, mut at_b) = (DwFlag::new(), DwFlag::new());
-    let off = at_a.disable(dot(A, 1));
-    assert!(off.is_empty() && contents(&off).is_empty());
-    assert_eq!(off.pieces().len(), 1);
-    let on = at_b.enable(dot(B, 1));
-    assert_eq!(contents(&join([&off, &on])).len(), 2);
-    assert_eq!(contents(&join([&off, &on]))[1], [2, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-}
-
-#[test]
-fn clearing_a_flag_removes_disablings_too() {
-    let mut flag = DwFlag::new();
-    flag.disable(dot(A, 1));
-    flag.merge(&DwFlag::new().enable(dot(B, 1)));
-    let cleared = flag.clear(dot(A, 2));
-    assert_eq!((flag.pieces().len(), cleared.pieces().len()), (0, 0));
-    assert_eq!(*cleared.context(), [dot(A, 2), dot(B, 1)].into_iter().collect());
 }
 
 #[derive(Clone, Debug)]
@@ -162,10 +119,3 @@ fn unseen<C: Lawful>(run: &Run<C>) -> Vec<&C::Operation> {
     let is_seen = |dot| run.made.iter().any(|made| made.dot != dot && made.delta.context().covers(dot));
     run.made.iter().filter(|made| !is_seen(made.dot)).map(|made| &made.operation).collect()
 }
-
-fn dot(actor: ReplicaId, seq: u64) -> Dot {
-    Dot::new(actor, seq)
-}
-
-const A: ReplicaId = ReplicaId::from_u64(1);
-const B: ReplicaId = ReplicaId::from_u64(2);

@@ -83,56 +83,6 @@ properties! {
 }
 
 #[test]
-fn an_addition_wins_over_a_removal_that_did_not_see_it() {
-    let (mut at_a, mut at_b) = (OrSet::<u8>::new(), OrSet::new());
-    let first = at_a.insert(dot(A, 1), 7);
-    at_b.merge(&first);
-    let removal = at_b.remove(dot(B, 1), &7).unwrap();
-    let second = at_a.insert(dot(A, 2), 7);
-    assert!(!join([&first, &removal]).contains(&7));
-    assert!(join([&removal, &second]).contains(&7) && join([&second, &first, &removal]).contains(&7));
-}
-
-#[test]
-fn a_removal_says_nothing_of_other_elements() {
-    // With one list for the set, 9 would be taken for an element that was removed: its dot is below that of 7.
-    let mut at_a = OrSet::<u8>::new();
-    let nine = at_a.insert(dot(A, 1), 9);
-    let seven = at_a.insert(dot(A, 2), 7);
-    let removal = at_a.remove(dot(A, 3), &7).unwrap();
-    for order in [[&seven, &removal, &nine], [&removal, &nine, &seven], [&nine, &seven, &removal]] {
-        assert!(join(order).iter().eq([&9]));
-    }
-}
-
-#[test]
-fn removing_what_is_not_there_takes_no_dot() {
-    let mut set = OrSet::<u8>::new();
-    assert_eq!(set.remove(dot(A, 1), &7), None);
-    assert_eq!(set, OrSet::new());
-    set.insert(dot(A, 1), 7);
-    set.remove(dot(A, 2), &7).unwrap();
-    assert_eq!(set.remove(dot(A, 3), &7), None);
-    assert_eq!((set.len(), set.is_empty(), set.presences().len()), (0, true, 1));
-    assert_eq!(set.clear(dot(A, 3)), OrSet::new());
-    assert_eq!(set.context().get(A), 2);
-}
-
-#[test]
-fn clearing_a_set_takes_one_dot_and_removes_what_was_seen() {
-    let (mut at_a, mut at_b) = (GSet::<u8>::new(), GSet::new());
-    at_a.insert(dot(A, 1), 1);
-    at_a.insert(dot(A, 2), 2);
-    at_b.merge(&at_a);
-    let three = at_b.insert(dot(B, 1), 3);
-    let again = at_b.insert(dot(B, 2), 2);
-    let cleared = at_a.clear(dot(A, 3));
-    assert!(at_a.is_empty());
-    assert!(cleared.presences().all(|(_, presence)| presence.context().get(A) == 3));
-    assert!(join([&three, &cleared, &again]).iter().eq([&2, &3]));
-}
-
-#[test]
 fn content_is_dots_with_elements() {
     let mut set = OrSet::<u8>::new();
     set.insert(dot(A, 1), 7);
