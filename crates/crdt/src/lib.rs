@@ -34,6 +34,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 #[cfg(any(test, feature = "laws"))]
@@ -74,6 +75,10 @@ pub mod fault;
 
 #[cfg(any(test, feature = "laws"))]
 pub mod laws;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use atom::{Atom, KEY_BYTES_MAX};
 pub use causal::Causal;
