@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use quickcheck::{Arbitrary, Gen};
 
-use super::{GCounter, PnCounter};
+use super::{GCounter, PnCounter, Slot};
 use crate::delta::Entry;
 use crate::dot::Dot;
 use crate::lattice::Crdt;
@@ -27,6 +27,15 @@ fn the_laws_hold_for_a_g_counter() {
 fn a_counter_is_the_sum_of_the_increments_that_no_reset_saw() {
     check_model::<PnCounter>(CASES, |run| run.join_of_deltas().value() == unreset_sum(run));
     check_model::<GCounter>(CASES, |run| run.join_of_deltas().value() == unreset_sum(run));
+}
+
+#[test]
+fn a_slot_is_what_its_actor_counted() {
+    let mut counter = GCounter::new();
+    counter.increment(dot(A, 3), 2).unwrap();
+    counter.increment(dot(A, 4), 5).unwrap();
+    assert_eq!(counter.slot(A), Some(&Slot { generation: 3, seq: 4, p: 7, n: 0, reset_p: 0, reset_n: 0 }));
+    assert_eq!((counter.slot(A), counter.slot(B)), (counter.slots().next().map(|(_, slot)| slot), None));
 }
 
 #[test]

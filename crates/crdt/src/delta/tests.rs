@@ -214,6 +214,14 @@ fn what_is_decoded_borrows_from_its_bytes() {
 }
 
 #[test]
+fn an_entry_of_pieces_that_are_spelled_already_is_the_entry() {
+    let Delta { entry, .. } = increment();
+    let mut pieces = Vec::new();
+    entry.value.encode_pieces(&mut pieces);
+    assert_eq!(Entry::encode_parts(&entry.atom, entry.value.context(), &pieces), entry.encode());
+}
+
+#[test]
 fn pieces_and_a_list_that_were_kept_apart_make_the_value() {
     let [a, b] = [1, 2].map(ReplicaId::from_u64);
     let mut counter = PnCounter::new();
