@@ -30,7 +30,7 @@ use crate::version_vector::VersionVector;
 /// assert!(at_a.store().iter().map(|(_, vote)| *vote).eq([3, 5]));
 /// ```
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7.2.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: causal CRDTs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Causal<S, A = ReplicaId> {
     store: S,

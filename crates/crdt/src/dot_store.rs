@@ -17,7 +17,7 @@ use crate::version_vector::VersionVector;
 /// It holds at most one dot of each actor. One is all there can be: an operation supersedes its actor's earlier ones
 /// on the same value, and its context says so.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7.2.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: dot stores.
 pub trait DotStore<A: Actor>: Clone + Default {
     /// Joins `other`, whose context is `theirs`, into this store, whose context is `ours` and not yet joined.
     ///
@@ -190,3 +190,6 @@ impl<'a, A: Actor, V: Clone + Encode + Decode<'a>> DecodeStore<'a, A> for DotFun
         Ok(Self { entries })
     }
 }
+
+#[cfg(test)]
+mod tests;

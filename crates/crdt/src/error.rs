@@ -96,6 +96,23 @@ pub enum CounterError {
     },
 }
 
+/// A stamp that a clock does not make. Try again later: a clock that is ahead waits for the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClockError {
+    /// The stamp would be further ahead of the wall clock than is allowed.
+    #[error("the clock is {ahead_millis} ms ahead of the wall clock, above {drift_millis_max}")]
+    Ahead {
+        /// How far the stamp would be ahead.
+        ahead_millis: u64,
+        /// How far it may be.
+        drift_millis_max: u64,
+    },
+    /// The last of all stamps was made: no later try will do.
+    #[error("there is no stamp after the last")]
+    Exhausted,
+}
+
 /// Two values of different kinds were to be merged: a bug of the caller. Neither was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a {theirs} cannot be merged into a {ours}")]

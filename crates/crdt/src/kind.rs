@@ -128,7 +128,9 @@ mod tests {
         }
         assert_eq!(Kind::from_code(0), None);
         assert_eq!(Kind::from_code(9), None);
-        assert_eq!("counter".parse::<Kind>(), Err(ParseError::Kind));
+        let refused = "counter".parse::<Kind>().unwrap_err();
+        let names = "g-counter, pn-counter, lww-register, mv-register, g-set, or-set, ew-flag, dw-flag";
+        assert_eq!(refused.to_string(), alloc::format!("no kind has this name; there are {names}"));
     }
 
     #[test]

@@ -23,8 +23,14 @@ use crate::version_vector::VersionVector;
 ///   states.
 /// - The covered filter: a piece that is not held here and whose dot the list here, or `covered`, covers was
 ///   removed or superseded here, and is not taken. The filter is per piece: the rest of the same value is.
+/// - Content, which digests are made of, depends on nothing that collection may drop; there is content exactly when the
+///   value is not [empty](Self::is_empty).
+/// - A value that is encoded has one spelling: equal values have equal bytes, what decodes encodes to the same bytes,
+///   and bytes that end early do not decode.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, sections 4 and 7.
+/// The module `laws` (feature `laws`) checks them for any implementation.
+///
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018.
 pub trait Crdt<A: Actor>: Clone {
     /// Merges `other` into `self`, piece by piece, leaving out what `covered` says was removed here.
     ///
@@ -56,7 +62,7 @@ pub trait Crdt<A: Actor>: Clone {
     /// A counter that was incremented and then decremented to zero is not empty.
     fn is_empty(&self) -> bool;
 
-    /// Visits the canonical bytes of each piece of content, its dot first.
+    /// Visits the canonical bytes of each piece of content, its dot first, which the list covers.
     ///
     /// What collection may drop is left out: slots that are fully reset, deletions, the list. So replicas that hold
     /// the same content visit the same bytes in the same order, however much either has collected. The bytes do not

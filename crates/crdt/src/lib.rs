@@ -34,9 +34,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "laws"))]
 extern crate std;
 
 mod lattice;
@@ -47,6 +48,8 @@ mod replica_id;
 mod version_vector;
 
 mod causal;
+#[doc(hidden)]
+pub mod delegate;
 mod dot_store;
 
 mod counter;
@@ -62,14 +65,20 @@ mod value;
 pub mod codec;
 mod error;
 mod one_or_many;
+#[cfg(feature = "serde")]
+mod serialize;
 
 #[cfg(not(trellis_fault))]
 mod fault;
 #[cfg(trellis_fault)]
 pub mod fault;
 
-#[cfg(test)]
-mod laws;
+#[cfg(any(test, feature = "laws"))]
+pub mod laws;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use atom::{Atom, KEY_BYTES_MAX};
 pub use causal::Causal;
@@ -78,7 +87,7 @@ pub use counter::{GCounter, PnCounter, Slot};
 pub use delta::{Delta, Entry, FORMAT_VERSION};
 pub use dot::Dot;
 pub use dot_store::{DecodeStore, DotFun, DotSet, DotStore};
-pub use error::{CounterError, DecodeError, KindMismatch, ParseError};
+pub use error::{ClockError, CounterError, DecodeError, KindMismatch, ParseError};
 pub use flag::{DwFlag, EwFlag};
 pub use hlc::Hlc;
 pub use kind::Kind;

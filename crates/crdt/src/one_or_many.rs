@@ -249,11 +249,10 @@ const SPARSE_FACTOR: usize = 8;
 mod tests {
     use alloc::collections::BTreeMap;
 
-    use quickcheck::quickcheck;
-
     use super::*;
+    use crate::laws::own::properties;
 
-    quickcheck! {
+    properties! {
         fn changes_are_those_of_a_vec(changes: Vec<(u8, u8, u8)>) -> () {
             let (mut items, mut model) = (OneOrMany::new(), Vec::new());
             for (what, place, item) in changes {

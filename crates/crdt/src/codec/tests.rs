@@ -1,10 +1,10 @@
 //! The primitives: one spelling each, and no trust in bytes.
 
-use quickcheck::quickcheck;
+use crate::laws::own::properties;
 
 use super::*;
 
-quickcheck! {
+properties! {
     fn a_varint_decodes_from_its_bytes(value: u64, shift: u32) -> bool {
         let value = value >> (shift % 64);
         let mut bytes = Vec::new();

@@ -17,7 +17,7 @@ use crate::version_vector::VersionVector;
 /// As [`PnCounter`](crate::PnCounter), with slots whose `n` is 0. A reset takes back exactly what it saw.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of convergent and commutative replicated
-/// data types", 2011, section 3.1.2.
+/// data types", 2011.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GCounter<A = ReplicaId>(Slots<A>);
 

@@ -18,7 +18,7 @@ use crate::version_vector::VersionVector;
 /// back exactly what it saw: increments that it did not see survive.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of convergent and commutative replicated
-/// data types", 2011, section 3.1.3; resets after Baquero, Almeida, Lerche, "The problem with embedded CRDT counters
+/// data types", 2011; resets after Baquero, Almeida, Lerche, "The problem with embedded CRDT counters
 /// and a solution", 2016.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PnCounter<A = ReplicaId>(Slots<A>);

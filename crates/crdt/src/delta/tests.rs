@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec;
 
-use quickcheck::quickcheck;
+use crate::laws::own::properties;
 
 use super::*;
 use crate::atom::KEY_BYTES_MAX;
@@ -15,7 +15,7 @@ use crate::kind::Kind;
 use crate::lattice::Crdt;
 use crate::register::{LwwRegister, MvRegister};
 
-quickcheck! {
+properties! {
     fn arbitrary_bytes_never_panic_and_have_one_spelling(bytes: Vec<u8>, kind: u8) -> bool {
         let mut likely = vec![FORMAT_VERSION, kind % 10, 1, b'k'];
         likely.extend_from_slice(&bytes);
@@ -211,6 +211,14 @@ fn what_is_decoded_borrows_from_its_bytes() {
     let Value::MvRegister(register) = &decoded.entry.value else { panic!("it was an mv-register") };
     assert!(matches!(decoded.entry.atom.key, Cow::Borrowed("key")));
     assert!(register.values().all(|value| matches!(value, Cow::Borrowed(b"value"))));
+}
+
+#[test]
+fn an_entry_of_pieces_that_are_spelled_already_is_the_entry() {
+    let Delta { entry, .. } = increment();
+    let mut pieces = Vec::new();
+    entry.value.encode_pieces(&mut pieces);
+    assert_eq!(Entry::encode_parts(&entry.atom, entry.value.context(), &pieces), entry.encode());
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::version_vector::VersionVector;
 /// Dot → whether it enabled, of the operations that nothing replaced, at most one for each actor, and the list.
 /// A flag that holds nothing, or only disablings, is empty: it reads as one that nobody has written.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7, of which this is the
-/// remove-wins set for a single element, with additions and removals in one store so that both can be cleared.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: the disable-wins flag; here
+/// enablings and disablings are in one store, so that both can be cleared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DwFlag<A = ReplicaId>(Causal<DotFun<A, bool>, A>);
 

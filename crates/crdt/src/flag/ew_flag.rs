@@ -17,7 +17,7 @@ use crate::version_vector::VersionVector;
 /// The dots of the enablings that nothing replaced, at most one for each actor, and the list. It is also the presence
 /// of one element of a set.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: the enable-wins flag.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EwFlag<A = ReplicaId>(Causal<DotSet<A>, A>);
 

@@ -19,7 +19,7 @@ use crate::version_vector::VersionVector;
 /// Dot → value, at most one for each actor, and the list. Concurrent values are never trimmed: a trim on one replica
 /// alone would not be confluent.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7.5.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: the multi-value register.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MvRegister<A = ReplicaId, V = Box<[u8]>>(Causal<DotFun<A, V>, A>);
 

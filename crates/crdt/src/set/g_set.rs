@@ -19,7 +19,7 @@ use crate::version_vector::VersionVector;
 /// reset takes back exactly what it saw; additions that it did not see survive.
 ///
 /// Source: Shapiro, Preguiça, Baquero, Zawirski, "A comprehensive study of convergent and commutative replicated
-/// data types", 2011, section 3.3.1.
+/// data types", 2011.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GSet<E = Box<[u8]>, A = ReplicaId>(Elements<E, A>);
 

@@ -21,8 +21,8 @@ use crate::version_vector::VersionVector;
 /// its list without dots, which keeps out the additions that the removal saw; its memory is freed by whoever knows
 /// that no such addition is on its way any more.
 ///
-/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018, section 7, the add-wins set, with a
-/// context for each element.
+/// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: the add-wins set; here
+/// with a context for each element.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OrSet<E = Box<[u8]>, A = ReplicaId>(Elements<E, A>);
 

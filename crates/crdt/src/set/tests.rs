@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
 
 use super::{GSet, OrSet};
 use crate::codec::{Decode, Encode, Reader};
@@ -16,33 +16,59 @@ use crate::error::DecodeError;
 use crate::flag::EwFlag;
 use crate::kind::Kind;
 use crate::lattice::{Covers, Crdt};
-use crate::laws::{History, Lawful, Run, contents, element_entry, join, laws_hold_for};
+use crate::laws::own::{CASES, Own, check, contents, element_entry, join, properties};
+use crate::laws::{History, Lawful, Run, check_model};
 use crate::replica_id::ReplicaId;
 use crate::value::Value;
 use crate::version_vector::VersionVector;
 
 type Bytes = Box<[u8]>;
 
-laws_hold_for!(or_set, crate::OrSet<u8>);
-laws_hold_for!(or_set_of_bytes, crate::OrSet<super::Bytes>);
-laws_hold_for!(g_set, crate::GSet<u8>);
-laws_hold_for!(g_set_of_bytes, crate::GSet<super::Bytes>);
-laws_hold_for!(or_set_element, super::ElementOf<{ crate::Kind::OrSet.code() }>);
-laws_hold_for!(g_set_element, super::ElementOf<{ crate::Kind::GSet.code() }>);
+#[test]
+fn the_laws_hold_for_an_or_set() {
+    check::<OrSet<u8>>(CASES);
+}
 
-quickcheck! {
-    fn an_or_set_has_the_elements_of_additions_that_nothing_replaced(
-        history: History<Operation<u8>>
-    ) -> bool {
-        let run = Run::<OrSet<u8>>::of(&history);
-        run.join_of_deltas().iter().copied().eq(unreplaced(&run, |set| lists(set.presences())))
-    }
+#[test]
+fn the_laws_hold_for_an_or_set_of_bytes() {
+    check::<OrSet<Bytes>>(CASES);
+}
 
-    fn a_g_set_has_the_elements_of_additions_that_no_reset_saw(history: History<Operation<u8>>) -> bool {
-        let run = Run::<GSet<u8>>::of(&history);
-        run.join_of_deltas().iter().copied().eq(unreplaced(&run, |set| lists(set.presences())))
-    }
+#[test]
+fn the_laws_hold_for_a_g_set() {
+    check::<GSet<u8>>(CASES);
+}
 
+#[test]
+fn the_laws_hold_for_a_g_set_of_bytes() {
+    check::<GSet<Bytes>>(CASES);
+}
+
+#[test]
+fn the_laws_hold_for_an_element_of_an_or_set() {
+    check::<ElementOf<{ Kind::OrSet.code() }>>(CASES);
+}
+
+#[test]
+fn the_laws_hold_for_an_element_of_a_g_set() {
+    check::<ElementOf<{ Kind::GSet.code() }>>(CASES);
+}
+
+#[test]
+fn an_or_set_has_the_elements_of_additions_that_nothing_replaced() {
+    check_model::<OrSet<u8>>(CASES, |run| {
+        run.join_of_deltas().iter().copied().eq(unreplaced(run, |set| lists(set.presences())))
+    });
+}
+
+#[test]
+fn a_g_set_has_the_elements_of_additions_that_no_reset_saw() {
+    check_model::<GSet<u8>>(CASES, |run| {
+        run.join_of_deltas().iter().copied().eq(unreplaced(run, |set| lists(set.presences())))
+    });
+}
+
+properties! {
     fn merging_a_few_elements_is_merging_many(history: History<Operation<u8>>, elements: BTreeSet<u8>) -> () {
         // Beside a large set the elements are looked up, beside themselves they are walked.
         let run = Run::<OrSet<u8>>::of(&history);
@@ -54,56 +80,6 @@ quickcheck! {
         let all = run.join_of_deltas();
         assert_eq!(join([&others, &all]), join([&all, &others]));
     }
-}
-
-#[test]
-fn an_addition_wins_over_a_removal_that_did_not_see_it() {
-    let (mut at_a, mut at_b) = (OrSet::<u8>::new(), OrSet::new());
-    let first = at_a.insert(dot(A, 1), 7);
-    at_b.merge(&first);
-    let removal = at_b.remove(dot(B, 1), &7).unwrap();
-    let second = at_a.insert(dot(A, 2), 7);
-    assert!(!join([&first, &removal]).contains(&7));
-    assert!(join([&removal, &second]).contains(&7) && join([&second, &first, &removal]).contains(&7));
-}
-
-#[test]
-fn a_removal_says_nothing_of_other_elements() {
-    // With one list for the set, 9 would be taken for an element that was removed: its dot is below that of 7.
-    let mut at_a = OrSet::<u8>::new();
-    let nine = at_a.insert(dot(A, 1), 9);
-    let seven = at_a.insert(dot(A, 2), 7);
-    let removal = at_a.remove(dot(A, 3), &7).unwrap();
-    for order in [[&seven, &removal, &nine], [&removal, &nine, &seven], [&nine, &seven, &removal]] {
-        assert!(join(order).iter().eq([&9]));
-    }
-}
-
-#[test]
-fn removing_what_is_not_there_takes_no_dot() {
-    let mut set = OrSet::<u8>::new();
-    assert_eq!(set.remove(dot(A, 1), &7), None);
-    assert_eq!(set, OrSet::new());
-    set.insert(dot(A, 1), 7);
-    set.remove(dot(A, 2), &7).unwrap();
-    assert_eq!(set.remove(dot(A, 3), &7), None);
-    assert_eq!((set.len(), set.is_empty(), set.presences().len()), (0, true, 1));
-    assert_eq!(set.clear(dot(A, 3)), OrSet::new());
-    assert_eq!(set.context().get(A), 2);
-}
-
-#[test]
-fn clearing_a_set_takes_one_dot_and_removes_what_was_seen() {
-    let (mut at_a, mut at_b) = (GSet::<u8>::new(), GSet::new());
-    at_a.insert(dot(A, 1), 1);
-    at_a.insert(dot(A, 2), 2);
-    at_b.merge(&at_a);
-    let three = at_b.insert(dot(B, 1), 3);
-    let again = at_b.insert(dot(B, 2), 2);
-    let cleared = at_a.clear(dot(A, 3));
-    assert!(at_a.is_empty());
-    assert!(cleared.presences().all(|(_, presence)| presence.context().get(A) == 3));
-    assert!(join([&three, &cleared, &again]).iter().eq([&2, &3]));
 }
 
 #[test]
@@ -133,7 +109,7 @@ fn elements_out_of_order_are_refused() {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Operation<E> {
+pub enum Operation<E> {
     Insert(E),
     Remove(E),
     Clear,
@@ -152,7 +128,7 @@ impl<E: Element> Arbitrary for Operation<E> {
 }
 
 /// What the sets under test are made of.
-pub(crate) trait Element: Ord + Clone + Debug + Encode + for<'a> Decode<'a> + 'static {
+pub trait Element: Ord + Clone + Debug + Encode + for<'a> Decode<'a> + 'static {
     fn of(number: u8) -> Self;
 
     fn bytes(&self) -> Vec<u8> {
@@ -175,6 +151,7 @@ impl Element for Bytes {
 }
 
 impl<E: Element> Lawful for OrSet<E> {
+    type Actor = ReplicaId;
     type Operation = Operation<E>;
 
     fn apply(&mut self, dot: Dot, operation: &Operation<E>) -> Option<Self> {
@@ -185,7 +162,9 @@ impl<E: Element> Lawful for OrSet<E> {
             Operation::Clear => Some(self.clear(dot)),
         }
     }
+}
 
+impl<E: Element> Own for OrSet<E> {
     fn dots(&self) -> Vec<Dot> {
         self.presences().flat_map(|(_, presence)| presence.dots()).collect()
     }
@@ -194,19 +173,10 @@ impl<E: Element> Lawful for OrSet<E> {
         let value = |presence: &EwFlag| Value::OrSet(presence.clone());
         self.presences().map(|(element, presence)| element_entry(&element.bytes(), value(presence))).collect()
     }
-
-    fn only_list(context: VersionVector) -> Self {
-        with_presences([(E::of(0), EwFlag::only_list(context))])
-    }
-
-    fn without_pieces(&self) -> Self {
-        let emptied =
-            self.presences().map(|(element, presence)| (element.clone(), presence.without_pieces()));
-        with_presences(Vec::from_iter(emptied))
-    }
 }
 
 impl<E: Element> Lawful for GSet<E> {
+    type Actor = ReplicaId;
     type Operation = Operation<E>;
 
     fn apply(&mut self, dot: Dot, operation: &Operation<E>) -> Option<Self> {
@@ -216,7 +186,9 @@ impl<E: Element> Lawful for GSet<E> {
             Operation::Remove(_) | Operation::Clear => None,
         }
     }
+}
 
+impl<E: Element> Own for GSet<E> {
     fn dots(&self) -> Vec<Dot> {
         self.presences().flat_map(|(_, presence)| presence.dots()).collect()
     }
@@ -225,21 +197,11 @@ impl<E: Element> Lawful for GSet<E> {
         let value = |presence: &EwFlag| Value::GSet(presence.clone());
         self.presences().map(|(element, presence)| element_entry(&element.bytes(), value(presence))).collect()
     }
-
-    fn only_list(context: VersionVector) -> Self {
-        with_presences([(E::of(0), EwFlag::only_list(context))])
-    }
-
-    fn without_pieces(&self) -> Self {
-        let emptied =
-            self.presences().map(|(element, presence)| (element.clone(), presence.without_pieces()));
-        with_presences(Vec::from_iter(emptied))
-    }
 }
 
 /// One element of a set of the kind with this code, as logs, wire and storage have it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ElementOf<const CODE: u8>(Value<'static>);
+pub(super) struct ElementOf<const CODE: u8>(Value<'static>);
 
 impl<const CODE: u8> ElementOf<CODE> {
     fn kind() -> Kind {
@@ -286,6 +248,7 @@ impl<'a, const CODE: u8> Decode<'a> for ElementOf<CODE> {
 }
 
 impl<const CODE: u8> Lawful for ElementOf<CODE> {
+    type Actor = ReplicaId;
     /// Whether it is added or removed.
     type Operation = bool;
 
@@ -294,7 +257,9 @@ impl<const CODE: u8> Lawful for ElementOf<CODE> {
         let delta = if *is_added { presence.enable(dot) } else { presence.disable(dot) };
         Some(Self(if CODE == Kind::OrSet.code() { Value::OrSet(delta) } else { Value::GSet(delta) }))
     }
+}
 
+impl<const CODE: u8> Own for ElementOf<CODE> {
     fn dots(&self) -> Vec<Dot> {
         let (Value::OrSet(presence) | Value::GSet(presence)) = &self.0 else { return Vec::new() };
         presence.dots().collect()
@@ -306,7 +271,7 @@ impl<const CODE: u8> Lawful for ElementOf<CODE> {
 }
 
 /// The reference: the elements that were added under a dot which no other operation's list for the element covers.
-fn unreplaced<C: Lawful<Operation = Operation<u8>>>(
+fn unreplaced<C: Lawful<Actor = ReplicaId, Operation = Operation<u8>>>(
     run: &Run<C>,
     lists: impl Fn(&C) -> Vec<(u8, VersionVector)>,
 ) -> BTreeSet<u8> {
@@ -323,18 +288,6 @@ fn unreplaced<C: Lawful<Operation = Operation<u8>>>(
 
 fn lists<'a>(presences: impl Iterator<Item = (&'a u8, &'a EwFlag)>) -> Vec<(u8, VersionVector)> {
     presences.map(|(element, presence)| (*element, presence.context().clone())).collect()
-}
-
-/// Makes a set by its bytes.
-fn with_presences<E: Element, S: for<'a> Decode<'a>>(presences: impl AsRef<[(E, EwFlag)]>) -> S {
-    let presences = presences.as_ref();
-    let mut bytes = Vec::new();
-    crate::codec::write_varint(&mut bytes, presences.len() as u64);
-    for (element, presence) in presences {
-        element.encode(&mut bytes);
-        presence.encode(&mut bytes);
-    }
-    S::decode(&mut Reader::new(&bytes)).unwrap()
 }
 
 fn dot(actor: ReplicaId, seq: u64) -> Dot {

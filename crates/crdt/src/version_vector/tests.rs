@@ -2,12 +2,16 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
 
-use quickcheck::{Arbitrary, Gen, quickcheck};
+use quickcheck::{Arbitrary, Gen};
+
+use crate::laws::own::properties;
 
 use super::*;
 
-quickcheck! {
+properties! {
     fn a_vector_is_a_set_of_dots_that_is_closed_downwards(changes: Vec<Change>) -> () {
         let (mut vector, mut model) = (VersionVector::new(), Model::default());
         for change in changes {
@@ -52,6 +56,30 @@ fn a_seq_of_zero_is_no_entry() {
     assert!(vector.raise(id(2), 3));
     assert!(!vector.raise(id(2), 0) && !vector.raise(id(2), 3));
     assert_eq!(vector.get(id(2)), 3);
+}
+
+#[test]
+fn a_vector_is_a_set_of_dots_to_those_who_leave_out_what_is_covered() {
+    fn covers(covered: impl Covers<ReplicaId>, seq: u64) -> bool {
+        covered.covers(Dot::new(id(1), seq))
+    }
+    let vector = VersionVector::from(Dot::new(id(1), 3));
+    assert_eq!((covers(&vector, 3), covers(&vector, 4), covers(vector, 1)), (true, false, true));
+    assert!(!covers(VersionVector::default(), 1));
+}
+
+#[test]
+fn equal_vectors_have_equal_hashes_however_they_came_to_be() {
+    let hash = |vector: &VersionVector| {
+        let mut hasher = DefaultHasher::new();
+        vector.hash(&mut hasher);
+        hasher.finish()
+    };
+    let one = VersionVector::from(Dot::new(id(1), 3));
+    let mut other: VersionVector = [(id(1), 3), (id(2), 1)].into_iter().collect();
+    assert_ne!(hash(&one), hash(&other));
+    other.remove(id(2));
+    assert_eq!((hash(&one), &one), (hash(&other), &other));
 }
 
 #[test]
