@@ -334,7 +334,7 @@ impl Keyspace {
             usage.index_entries += slot.origins.live();
             usage.index_bytes += slot.origins.bytes() + slot.table.bytes() + slot.atoms.bytes();
             usage.early += slot.early.len();
-            usage.kinds.iter_mut().zip(&slot.usage).for_each(|(sum, kind)| sum.add(kind));
+            usage.kinds.iter_mut().zip(slot.usage).for_each(|(sum, kind)| *sum += kind);
         }
         usage
     }

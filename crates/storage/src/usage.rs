@@ -1,5 +1,7 @@
 //! What a keyspace holds and what it has done, for metrics.
 
+use std::ops::AddAssign;
+
 use trellis_crdt::Kind;
 
 /// What a [`Keyspace`](crate::Keyspace) holds, and what it has done since it was made.
@@ -28,6 +30,20 @@ impl Usage {
     }
 }
 
+/// The sum over keyspaces, as of a node that keeps its slots in several.
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let Self { keys, atoms, index_entries, index_bytes, early, kinds, counters } = other;
+        self.keys += keys;
+        self.atoms += atoms;
+        self.index_entries += index_entries;
+        self.index_bytes += index_bytes;
+        self.early += early;
+        self.kinds.iter_mut().zip(kinds).for_each(|(sum, kind)| *sum += kind);
+        self.counters += counters;
+    }
+}
+
 /// What is held of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KindUsage {
@@ -43,13 +59,14 @@ pub struct KindUsage {
     pub counter_slots: usize,
 }
 
-impl KindUsage {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.keys += other.keys;
-        self.atoms += other.atoms;
-        self.deletions += other.deletions;
-        self.bytes += other.bytes;
-        self.counter_slots += other.counter_slots;
+impl AddAssign for KindUsage {
+    fn add_assign(&mut self, other: Self) {
+        let Self { keys, atoms, deletions, bytes, counter_slots } = other;
+        self.keys += keys;
+        self.atoms += atoms;
+        self.deletions += deletions;
+        self.bytes += bytes;
+        self.counter_slots += counter_slots;
     }
 }
 
@@ -76,4 +93,31 @@ pub struct Counters {
     pub adoptions: u64,
     /// Deltas and entries that were refused as malformed, misplaced or contradictory.
     pub refused: u64,
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            operations,
+            operations_refused,
+            deltas_in_order,
+            deltas_early,
+            deltas_duplicate,
+            deltas_dropped,
+            entries_changed,
+            entries_unchanged,
+            adoptions,
+            refused,
+        } = other;
+        self.operations += operations;
+        self.operations_refused += operations_refused;
+        self.deltas_in_order += deltas_in_order;
+        self.deltas_early += deltas_early;
+        self.deltas_duplicate += deltas_duplicate;
+        self.deltas_dropped += deltas_dropped;
+        self.entries_changed += entries_changed;
+        self.entries_unchanged += entries_unchanged;
+        self.adoptions += adoptions;
+        self.refused += refused;
+    }
 }

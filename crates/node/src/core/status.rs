@@ -126,23 +126,7 @@ impl Core {
 
     fn usage(&self) -> Usage {
         let mut total = Usage::default();
-        for shard in &self.shards {
-            let usage = shard.lock().keyspace().usage();
-            total.keys += usage.keys;
-            total.atoms += usage.atoms;
-            total.index_entries += usage.index_entries;
-            total.early += usage.early;
-            total.counters.operations += usage.counters.operations;
-            total.counters.operations_refused += usage.counters.operations_refused;
-            total.counters.deltas_in_order += usage.counters.deltas_in_order;
-            total.counters.deltas_early += usage.counters.deltas_early;
-            total.counters.deltas_duplicate += usage.counters.deltas_duplicate;
-            total.counters.deltas_dropped += usage.counters.deltas_dropped;
-            total.counters.entries_changed += usage.counters.entries_changed;
-            total.counters.entries_unchanged += usage.counters.entries_unchanged;
-            total.counters.adoptions += usage.counters.adoptions;
-            total.counters.refused += usage.counters.refused;
-        }
+        self.shards.iter().for_each(|shard| total += shard.lock().keyspace().usage());
         total
     }
 

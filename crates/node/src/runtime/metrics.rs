@@ -5,9 +5,12 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode as encode_text;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use trellis_crdt::Kind;
+use trellis_storage::KindUsage;
 use trellis_swim::State;
 
 use crate::core::{Core, Now, Phase, Status};
@@ -50,6 +53,11 @@ impl Collector for Snapshot {
         gauge("keys", "Entries that exist: pairs of key and kind.", count(status.usage.keys))?;
         gauge("atoms", "Atoms held, those without content included.", count(status.usage.atoms))?;
         gauge("early_dots", "Dots remembered beyond the prefixes.", count(status.usage.early))?;
+        gauge(
+            "index_bytes",
+            "Bytes of the tables and logs that lead to atoms.",
+            count(status.usage.index_bytes),
+        )?;
         gauge("replication_ring_bytes", "Bytes of deltas kept for peers.", count(status.ring_bytes))?;
         gauge("slots_to_adopt", "Slots that a guest has not adopted.", count(status.slots_remaining))?;
         gauge(
@@ -74,6 +82,7 @@ impl Collector for Snapshot {
             "Own operations not acknowledged, all peers.",
             unacknowledged.cast_signed(),
         )?;
+        self.encode_kinds(&mut encoder)?;
         self.encode_counters(&mut encoder)?;
         let uptime = ConstGauge::new(status.uptime.as_secs_f64());
         let family = encoder.encode_descriptor(
@@ -87,6 +96,27 @@ impl Collector for Snapshot {
 }
 
 impl Snapshot {
+    /// What is held, by kind.
+    fn encode_kinds(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let numbers: [(&str, &str, fn(&KindUsage) -> usize); 5] = [
+            ("kind_keys", "Keys that hold content of the kind.", |usage| usage.keys),
+            ("kind_atoms", "Atoms of the kind; of sets their elements.", |usage| usage.atoms),
+            ("kind_bytes", "Bytes of the atoms of the kind, names included.", |usage| usage.bytes),
+            ("kind_deletions", "Records of removals of the kind.", |usage| usage.deletions),
+            ("kind_counter_slots", "Slots of counters, one a replica that wrote.", |usage| {
+                usage.counter_slots
+            }),
+        ];
+        for (name, help, of) in numbers {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for kind in Kind::ALL {
+                let value = i64::try_from(of(self.status.usage.of(kind))).unwrap_or(i64::MAX);
+                ConstGauge::new(value).encode(family.encode_family(&[("kind", kind.name())])?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn encode_counters(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (replication, storage, swim) =
             (&self.status.replication, &self.status.usage.counters, &self.status.swim);
@@ -133,7 +163,9 @@ mod tests {
     #[test]
     fn names_follow_the_conventions_and_every_metric_has_help() {
         let solo = Solo::founder(clock::now().instant);
+        solo.increment("hits", 5);
         let text = encode(&solo.core, solo.now).unwrap();
+        assert!(text.contains("\ntrellis_kind_keys{kind=\"pn-counter\"} 1\n"), "{text}");
         assert!(text.ends_with("# EOF\n"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split([' ', '{']).next().unwrap();
