@@ -155,14 +155,16 @@ impl Noted {
 }
 
 fn change_of(slot: u8, entry: &Entry<ReplicaId>) -> Result<Change, String> {
-    let key = super::plan::intern(&entry.atom.key);
+    let element = entry.atom.element.as_deref().map(std::str::from_utf8).transpose();
+    let element = element.map_err(|error| error.to_string())?.map(super::plan::intern);
+    let atom = Atom { key: super::plan::intern(&entry.atom.key), kind: entry.atom.kind, element };
     let list = entry.value.context().iter().map(|(origin, seq)| (origin.as_u64(), seq)).collect();
     let slots = match &entry.value {
         Value::GCounter(counter) => counter.slots().map(|(origin, slot)| (origin.as_u64(), *slot)).collect(),
         Value::PnCounter(counter) => counter.slots().map(|(origin, slot)| (origin.as_u64(), *slot)).collect(),
         _ => Vec::new(),
     };
-    Ok(Change { slot, atom: (key, entry.atom.kind), list, slots, resets: List::new() })
+    Ok(Change { slot, atom, list, slots, resets: List::new() })
 }
 
 /// A hash of some bytes.
