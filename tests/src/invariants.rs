@@ -151,7 +151,11 @@ impl Checks {
         }
         self.complete(noted);
         let view = self.views.entry(host).or_default();
-        if let Seen::Delta { slot, .. } | Seen::Entry { slot } | Seen::Adoption { slot } = noted.what {
+        if let Seen::Delta { slot, .. }
+        | Seen::Entry { slot }
+        | Seen::Adoption { slot }
+        | Seen::Collected { slot } = noted.what
+        {
             view.touched.insert(slot);
             view.uncompared.insert(slot);
         }

@@ -24,7 +24,7 @@ pub mod fault;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use trellis_crdt::Kind;
+use trellis_crdt::{Kind, VersionVector};
 use trellis_replication::{
     Config as ReplicationConfig, ConfigError as ReplicationConfigError, Gossip, Identity, LinkEvent, LinkId,
     LinkKind, Ping, Refusal, Replicator, Start,
@@ -315,6 +315,18 @@ impl Core {
         let control = self.control.lock();
         let is_undurable = self.shards.iter().any(|shard| shard.lock().has_undurable_writes());
         self.phase() == Phase::Failed || (!is_undurable && control.replicator.is_drained())
+    }
+
+    /// Drops of a slot what every member has heard of, and logs what it dropped (R10); returns of how many atoms.
+    ///
+    /// `stable` is covered by the durable clock of every member, confirmed as R9 demands. Looks at up to
+    /// `examine_max` of the atoms that have something to drop, fewer when the log has no room. Drops nothing while
+    /// the slot is scanned for a peer, and nothing at a node that is a guest, removed, or has a failed log.
+    ///
+    /// No part of the node calls it: neither stability (R9) nor the floor's inheritance (R8) is there, without which
+    /// whoever comes back with an old state keeps what all others have forgotten.
+    pub fn collect(&self, slot: u8, stable: &VersionVector, examine_max: usize, now: Now) -> usize {
+        self.with_control(now, |control, host| control.collect(host, slot, stable, examine_max))
     }
 
     /// Returns the next thing for the runtime to do.

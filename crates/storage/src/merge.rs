@@ -96,6 +96,11 @@ impl SlotState {
         if held.is_none() && self.clock.dominates(list) {
             return Ok(false);
         }
+        if fault::is_off("T18 two kinds under one key are two entries")
+            && self.entries_of(subject.key, subject.hash).any(|(_, other)| other.kind() != subject.kind)
+        {
+            return Ok(false);
+        }
         let opened = self.open(&subject);
         let (mut value, before) = self.read_opened(&subject, &opened);
         if let Err(contradiction) = check_pieces(&value, &entry.value) {

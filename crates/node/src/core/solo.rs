@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use trellis_crdt::{Kind, ReplicaId};
 use trellis_replication::{Config as ReplicationConfig, FoundingId, Identity, NodeId, Owner};
-use trellis_storage::{Config as StorageConfig, Operation, ReadValue};
+use trellis_storage::{Config as StorageConfig, ElementCursor, Operation, ReadValue};
 use trellis_swim::Config as SwimConfig;
 use trellis_wal::{Config as WalConfig, MemoryDisk, OpenSeed, Syncer};
 
@@ -68,6 +68,23 @@ impl Solo {
     pub(crate) fn increment(&self, key: &str, amount: i64) -> Written {
         let increment = Operation::Increment { key, kind: Kind::PnCounter, amount };
         self.core.write(&increment, self.now).expect("a member takes writes")
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Written {
+        let delete = Operation::Delete { key, kind: None, from: ElementCursor::START };
+        self.core.write(&delete, self.now).expect("a member takes writes")
+    }
+
+    /// What its log says.
+    pub(crate) fn replay(&self) -> Recovery {
+        let seed = OpenSeed { log_uuid: [1; 16], salt: 2 };
+        let opened = trellis_wal::open(self.disk.crash(0, |_| false), WAL, seed).expect("the disk is whole");
+        let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
+        for record in opened.records {
+            let (lsn, bytes) = record.expect("what was synced is read");
+            recovery.replay(lsn, &bytes).expect("what was logged is replayed");
+        }
+        recovery
     }
 
     /// What a counter shows, 0 when it is not there.

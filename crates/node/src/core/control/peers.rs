@@ -92,8 +92,12 @@ impl Control {
                     self.scans.remove(&link);
                 }
                 let cursor = self.scans.entry(link).or_insert_with(|| ScanCursor::new(slot, beyond));
-                let (entries, is_done) = host.shard(slot).scan(cursor, bytes_max);
-                self.replicator.handle_scanned(link, slot, entries, is_done);
+                match host.shard(slot).scan(cursor, bytes_max) {
+                    Some((entries, is_done)) => {
+                        self.replicator.handle_scanned(link, slot, entries, is_done);
+                    }
+                    None => self.give_up_transfer(host, link),
+                }
             }
             Output::ScanEnded { link } => {
                 self.scans.remove(&link);
@@ -111,6 +115,12 @@ impl Control {
             Output::Replicated { ticket } => self.effects.push_back(Effect::Replicated { ticket }),
             Output::Event(event) => self.on_replication_event(host, event),
         }
+    }
+
+    /// Ends a transfer that is given as if its stream had broken: what was sent stays, and no clock follows it (R3).
+    fn give_up_transfer(&mut self, host: &Host<'_>, link: LinkId) {
+        self.hold(host, link, Lsn::ZERO, Effect::Close { link });
+        self.replicator.handle_link(link, LinkEvent::Closed, host.now.instant);
     }
 
     fn on_replication_event(&mut self, host: &Host<'_>, event: Event) {
