@@ -2,6 +2,7 @@
 
 mod calls;
 mod clients;
+mod collecting;
 mod content;
 mod deletions;
 mod effects;

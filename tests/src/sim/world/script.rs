@@ -210,6 +210,12 @@ impl World {
         read.map_or_else(Vec::new, |(read, _)| read.kinds)
     }
 
+    /// Whether an element is in an or-set.
+    pub fn has_element(&self, name: &str, key: &str, element: &str) -> bool {
+        let told = self.core(name).and_then(|core| core.contains(key, Kind::OrSet, element.as_bytes()).ok());
+        told.is_some_and(|((is_there, _), _)| is_there)
+    }
+
     /// Whether all of these show this total.
     pub fn all_show(&self, names: &[&str], key: &str, total: i64) -> bool {
         names.iter().all(|name| self.value(name, key) == total)
