@@ -37,10 +37,15 @@ impl Control {
 mod tests {
     use std::time::Instant;
 
+    use trellis_replication::{
+        Config as ReplicationConfig, LinkEvent, LinkKind, Message, NodeClock, SyncOpen, SyncReply,
+        SyncRequest,
+    };
     use trellis_storage::slot_of;
 
     use super::*;
-    use crate::core::solo::Solo;
+    use crate::core::effect::Effect;
+    use crate::core::solo::{Solo, hello, stranger};
 
     #[test]
     fn what_was_dropped_is_dropped_again_by_replay_and_nothing_else_differs() {
@@ -74,5 +79,53 @@ mod tests {
         assert_eq!(solo.core.collect(slot, &clock, 8, solo.now), 0);
         let guest = Solo::guest(Instant::now());
         assert_eq!(guest.core.collect(slot, &clock, 8, guest.now), 0);
+    }
+
+    #[test]
+    fn a_transfer_of_a_slot_that_something_was_dropped_from_is_given_up_and_no_clock_follows() {
+        let chunk_bytes = 1;
+        let replication = ReplicationConfig { chunk_bytes, ..ReplicationConfig::default() };
+        let mut solo = Solo::founder_with(Instant::now(), replication);
+        let slot = slot_of("hits");
+        let others: Vec<String> =
+            (0..).map(|number| format!("k{number}")).filter(|key| slot_of(key) == slot).take(2).collect();
+        solo.increment("hits", 3);
+        solo.delete("hits");
+        others.iter().for_each(|key| drop(solo.increment(key, 1)));
+        solo.sync();
+        let link = solo.core.accept("n2", LinkKind::SyncIn, solo.now);
+        let (node, replica) = (stranger().node, stranger().replica);
+        let hello = Some(hello(stranger()));
+        for request in [
+            SyncRequest::Open(SyncOpen { node, replica, roster_hash: 0, clock_hash: 0, hello }),
+            SyncRequest::Clock { clock: NodeClock::new(), adopt: Vec::new() },
+        ] {
+            solo.core.handle_link(link, LinkEvent::SyncRequest(request), solo.now);
+        }
+        solo.sync();
+        assert_eq!(chunks(&solo), [false], "one chunk, and no clock in it");
+        let clock = solo.core.look_at_slot(slot, |held| held.clock(slot).clone());
+        assert_eq!(solo.core.collect(slot, &clock, 8, solo.now), 0, "the scan is under way");
+        let shard = solo.core.shard(slot);
+        assert_eq!(shard.lock().collect(slot, &clock, 8, &solo.core.shared).unwrap(), 1);
+        solo.sync();
+        solo.core.handle_link(link, LinkEvent::SyncRequest(SyncRequest::More), solo.now);
+        solo.sync();
+        let effects: Vec<Effect> = std::iter::from_fn(|| solo.core.poll_effect()).collect();
+        assert!(effects.contains(&Effect::Close { link }), "{effects:?}");
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Send { .. })), "{effects:?}");
+        assert_eq!(solo.core.backlog().scans, 0);
+    }
+
+    /// Of each chunk that leaves, whether it ends a slot.
+    fn chunks(solo: &Solo) -> Vec<bool> {
+        let effects = std::iter::from_fn(|| solo.core.poll_effect());
+        let ends = effects.filter_map(|effect| match effect {
+            Effect::Send { message: Message::SyncReply(SyncReply::Chunk(chunk)), .. } => {
+                Some(chunk.slots.iter().any(|part| part.end.is_some()))
+            }
+            _ => None,
+        });
+        ends.collect()
     }
 }
