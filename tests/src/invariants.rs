@@ -1,6 +1,7 @@
 //! What must hold in every history, one file for each: numbered as the invariants of the design, and what follows from
 //! them.
 
+mod a_deletion_takes_what_was_there;
 mod a_dot_names_one_change;
 mod a_failed_log_says_nothing;
 mod acknowledged_writes_survive;
@@ -11,6 +12,7 @@ mod logs_give_back_what_was_durable;
 mod membership_is_sound;
 mod merging_is_the_only_change;
 mod no_clock_passes_a_hole;
+mod nothing_comes_of_nothing;
 mod nothing_leaves_before_it_is_durable;
 mod removed_things_stay_removed;
 mod settled_slots_are_as_the_model_says;
@@ -24,9 +26,10 @@ use std::fmt;
 use trellis_crdt::Kind;
 use trellis_node::core::{Core, Notice, Phase, RequestError, Written};
 use trellis_replication::{Gossip, Message, NodeId, Roster};
-use trellis_storage::{Operation as Asked, Outcome as Stored, Read};
+use trellis_storage::{Operation as Asked, Outcome as Stored};
 use trellis_wal::Lsn;
 
+pub(crate) use self::a_deletion_takes_what_was_there::Before;
 use self::a_dot_names_one_change::Contents;
 use self::acknowledged_writes_survive::Acknowledged;
 use self::equal_clocks_have_equal_digests::Digests;
@@ -34,6 +37,7 @@ use self::everything_is_bounded::Bounds;
 pub(crate) use self::membership_is_sound::Context;
 use self::membership_is_sound::Membership;
 use self::no_clock_passes_a_hole::Clocks;
+pub(crate) use self::what_clients_are_told_is_so::Told;
 use crate::model::{Atom, List, Model};
 use crate::sim::directory::{Directory, Lists, Noted, Seen};
 use crate::sim::host::{Host, Process};
@@ -147,12 +151,16 @@ impl Checks {
         }
         self.complete(noted);
         let view = self.views.entry(host).or_default();
-        if let Seen::Delta { slot, .. } | Seen::Entry { slot } | Seen::Adoption { slot } = noted.what {
+        if let Seen::Delta { slot, .. }
+        | Seen::Entry { slot }
+        | Seen::Adoption { slot }
+        | Seen::Collected { slot } = noted.what
+        {
             view.touched.insert(slot);
             view.uncompared.insert(slot);
         }
         if let Some(change) = &noted.change {
-            view.last_change.insert(change.atom.0, noted.lsn);
+            view.last_change.insert(change.atom.key, noted.lsn);
             view.last_change_in.insert(change.slot, noted.lsn);
         }
         Ok(())
@@ -161,7 +169,7 @@ impl Checks {
     /// Adds to a record what it says of resets: of an operation its own word, of a catch-up entry what its slots show.
     pub(crate) fn complete(&self, noted: &mut Noted) {
         let Some(change) = &mut noted.change else { return };
-        if !change.atom.1.is_counter() {
+        if !change.atom.kind.is_counter() {
             return;
         }
         let operation = match noted.what {
@@ -189,7 +197,7 @@ impl Checks {
                     }
                     Ok(())
                 } else {
-                    removed_things_stay_removed::check(host, slot, keyspace, &self.model)
+                    removed_things_stay_removed::check(host, slot, keyspace, &self.model, &process.lists)
                 }
             })?;
         }
@@ -264,13 +272,7 @@ impl Checks {
             let detail = format!("n{} says {:?} of {asked:?} and logged {told:?}", host + 1, written.dot);
             return Err(a_dot_names_one_change::violation(host, detail));
         }
-        match asked {
-            Asked::Increment { amount: 0, .. } if !dots.is_empty() => {
-                let detail = format!("n{} took a dot for an increment by 0 (R18)", host + 1);
-                Err(Violation { invariant: "nothing_comes_of_nothing", hosts: vec![host], detail })
-            }
-            _ => Ok(()),
-        }
+        nothing_comes_of_nothing::check(host, asked, written.outcome, dots.len())
     }
 
     /// A write was refused: nothing may have changed.
@@ -282,21 +284,31 @@ impl Checks {
         Err(a_dot_names_one_change::violation(host, detail))
     }
 
-    /// A write is about to be answered with this.
-    pub(crate) fn told(&self, host: u8, core: &Core, asked: &Asked<'_>, outcome: Stored) -> Held {
-        what_clients_are_told_is_so::written(host, core, asked, outcome)
+    /// What an operation is about to find.
+    pub(crate) fn found(core: &Core, asked: &Asked<'_>) -> bool {
+        what_clients_are_told_is_so::found(core, asked)
+    }
+
+    /// A write is about to be answered with this, and found that before.
+    pub(crate) fn told(
+        &self,
+        host: u8,
+        core: &Core,
+        asked: &Asked<'_>,
+        outcome: Stored,
+        found: bool,
+    ) -> Held {
+        what_clients_are_told_is_so::written(host, core, asked, outcome, found)
+    }
+
+    /// A deletion of several steps has come to its end.
+    pub(crate) fn deleted(&self, host: u8, process: &Process, before: &Before) -> Held {
+        a_deletion_takes_what_was_there::check(host, process, before)
     }
 
     /// A read is about to be answered with this, once the log is durable that far.
-    pub(crate) fn read(
-        &self,
-        host: u8,
-        target: &Host,
-        asked: (&str, Option<Kind>),
-        read: &Read,
-        until: Option<Lsn>,
-    ) -> Held {
-        what_clients_are_told_is_so::read(host, target, asked, read, until)
+    pub(crate) fn read(&self, host: u8, target: &Host, told: &Told<'_>, until: Option<Lsn>) -> Held {
+        what_clients_are_told_is_so::read(host, target, told, until)
     }
 
     /// The end of the last record about any key of a slot, at the process of a host.

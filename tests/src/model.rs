@@ -11,8 +11,16 @@ use trellis_crdt::Kind;
 /// Origin → greatest seq.
 pub type List = BTreeMap<u64, u64>;
 
-/// What one operation changes: a counter or a register under a key.
-pub type Atom = (&'static str, Kind);
+/// What one operation changes. Ordered by key and kind: the elements of a set stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Atom {
+    /// The key.
+    pub key: &'static str,
+    /// The kind: two under one key are two entries.
+    pub kind: Kind,
+    /// Of a set always, of anything else never.
+    pub element: Option<&'static str>,
+}
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +51,10 @@ pub enum What {
     Add(i64),
     /// Wrote this token into a register.
     Write(u64),
+    /// Enabled a flag, or added an element.
+    Enable,
+    /// Disabled a flag, or removed an element.
+    Disable,
     /// Deleted what was there.
     Delete,
 }
@@ -56,6 +68,10 @@ pub enum Content {
     Total(i128),
     /// A register's tokens, ascending.
     Tokens(Vec<u64>),
+    /// A flag that is enabled.
+    Enabled,
+    /// A set's elements, ascending.
+    Elements(Vec<&'static str>),
 }
 
 impl Operation {
@@ -112,7 +128,7 @@ impl Model {
 
     /// The atoms of a slot that any operation ever changed.
     pub fn atoms(&self, slot: u8) -> impl Iterator<Item = Atom> + '_ {
-        let from = (slot, ("", Kind::GCounter));
+        let from = (slot, Atom { key: "", kind: Kind::GCounter, element: None });
         self.by_atom.range(from..).take_while(move |((of, _), _)| *of == slot).map(|((_, atom), _)| *atom)
     }
 
@@ -122,15 +138,30 @@ impl Model {
         indexes.iter().map(|index| &self.operations[*index])
     }
 
-    /// What an atom holds once exactly the operations up to `clock` are merged.
+    /// What an atom holds once exactly the operations up to `clock` are merged: of a set, this element or nothing.
     pub fn content(&self, slot: u8, atom: Atom, clock: &List) -> Content {
         let merged: Vec<&Operation> =
             self.of_atom(slot, atom).filter(|operation| operation.is_within(clock)).collect();
-        match atom.1 {
+        match atom.kind {
+            Kind::GCounter | Kind::PnCounter => unreset_total(&merged),
             Kind::LwwRegister => last_written(&merged),
             Kind::MvRegister => unseen_writes(&merged),
-            _ => unreset_total(&merged),
+            _ if !is_enabled(&merged, atom.kind == Kind::DwFlag) => Content::Nothing,
+            _ => atom.element.map_or(Content::Enabled, |element| Content::Elements(vec![element])),
         }
+    }
+
+    /// What the entries of a slot hold that hold something.
+    pub fn entries(&self, slot: u8, clock: &List) -> BTreeMap<(&'static str, Kind), Content> {
+        let mut entries: BTreeMap<_, Content> = BTreeMap::new();
+        for atom in self.atoms(slot) {
+            match (entries.get_mut(&(atom.key, atom.kind)), self.content(slot, atom, clock)) {
+                (_, Content::Nothing) => {}
+                (Some(Content::Elements(elements)), Content::Elements(element)) => elements.extend(element),
+                (_, content) => drop(entries.insert((atom.key, atom.kind), content)),
+            }
+        }
+        entries
     }
 }
 
@@ -141,14 +172,27 @@ fn last_written(merged: &[&Operation]) -> Content {
     }
 }
 
+/// The operations that no other one had seen.
+fn unseen<'a>(merged: &'a [&'a Operation]) -> impl Iterator<Item = &'a Operation> {
+    let mut seen = List::new();
+    for (origin, seq) in merged.iter().flat_map(|operation| &operation.observed) {
+        raise(&mut seen, *origin, *seq);
+    }
+    merged.iter().copied().filter(move |operation| !operation.is_within(&seen))
+}
+
 fn unseen_writes(merged: &[&Operation]) -> Content {
-    let mut tokens: Vec<u64> = merged
-        .iter()
-        .filter(|operation| !merged.iter().any(|later| later.saw(operation)))
-        .filter_map(|operation| if let What::Write(token) = operation.what { Some(token) } else { None })
-        .collect();
+    let tokens = unseen(merged)
+        .filter_map(|operation| if let What::Write(token) = operation.what { Some(token) } else { None });
+    let mut tokens: Vec<u64> = tokens.collect();
     tokens.sort_unstable();
     if tokens.is_empty() { Content::Nothing } else { Content::Tokens(tokens) }
+}
+
+/// Of concurrent operations the enabling wins, or the disabling does.
+fn is_enabled(merged: &[&Operation], disabling_wins: bool) -> bool {
+    let unseen: Vec<What> = unseen(merged).map(|operation| operation.what).collect();
+    unseen.contains(&What::Enable) && !(disabling_wins && unseen.contains(&What::Disable))
 }
 
 fn unreset_total(merged: &[&Operation]) -> Content {
@@ -186,7 +230,7 @@ mod tests {
             slot: 1,
             origin,
             seq,
-            atom: ("k", kind),
+            atom: atom(kind),
             what,
             observed,
             own_reset: 0,
@@ -197,7 +241,11 @@ mod tests {
     fn content(kind: Kind, operations: &[Operation], clock: &[(u64, u64)]) -> Content {
         let mut model = Model::default();
         operations.iter().for_each(|operation| assert!(model.insert(operation.clone())));
-        model.content(1, ("k", kind), &clock.iter().copied().collect())
+        model.content(1, atom(kind), &clock.iter().copied().collect())
+    }
+
+    fn atom(kind: Kind) -> Atom {
+        Atom { key: "k", kind, element: kind.is_set().then_some("e") }
     }
 
     #[test]
@@ -240,6 +288,50 @@ mod tests {
         let history = [operation(kind, 1, 1, What::Write(7), &[]), operation(kind, 2, 2, What::Delete, &[])];
         assert_eq!(content(kind, &history, &[(1, 1)]), Content::Tokens(vec![7]));
         assert_eq!(content(kind, &history, &[(1, 1), (2, 2)]), Content::Nothing);
+    }
+
+    #[test]
+    fn an_addition_wins_over_a_removal_that_did_not_see_it() {
+        let kind = Kind::OrSet;
+        let history = [
+            operation(kind, 1, 1, What::Enable, &[]),
+            operation(kind, 2, 1, What::Disable, &[(1, 1)]),
+            operation(kind, 1, 2, What::Enable, &[(1, 1)]),
+        ];
+        let there = Content::Elements(vec!["e"]);
+        assert_eq!(content(kind, &history, &[(1, 1)]), there);
+        assert_eq!(content(kind, &history, &[(1, 1), (2, 1)]), Content::Nothing);
+        assert_eq!(content(kind, &history, &[(1, 2), (2, 1)]), there);
+    }
+
+    #[test]
+    fn of_concurrent_switches_the_enabling_wins_in_one_kind_and_the_disabling_in_the_other() {
+        let history = |kind| {
+            [
+                operation(kind, 1, 1, What::Enable, &[]),
+                operation(kind, 2, 1, What::Disable, &[]),
+                operation(kind, 1, 2, What::Enable, &[(1, 1), (2, 1)]),
+                operation(kind, 2, 2, What::Delete, &[(1, 2), (2, 1)]),
+            ]
+        };
+        let at = |kind, clock: &[(u64, u64)]| content(kind, &history(kind), clock);
+        assert_eq!(at(Kind::EwFlag, &[(1, 1), (2, 1)]), Content::Enabled);
+        assert_eq!(at(Kind::DwFlag, &[(1, 1), (2, 1)]), Content::Nothing);
+        for kind in [Kind::EwFlag, Kind::DwFlag] {
+            assert_eq!(at(kind, &[(1, 2), (2, 1)]), Content::Enabled);
+            assert_eq!(at(kind, &[(1, 2), (2, 2)]), Content::Nothing);
+        }
+    }
+
+    #[test]
+    fn the_elements_of_a_set_are_one_entry() {
+        let mut model = Model::default();
+        for (seq, element) in [(1, "b"), (2, "a"), (3, "c")] {
+            let atom = Atom { key: "k", kind: Kind::GSet, element: Some(element) };
+            model.insert(Operation { atom, ..operation(Kind::GSet, 1, seq, What::Enable, &[]) });
+        }
+        let entries = model.entries(1, &List::from([(1, 2)]));
+        assert_eq!(entries, BTreeMap::from([(("k", Kind::GSet), Content::Elements(vec!["a", "b"]))]));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const RULES: &[&str] = &[
     "R7 a reset carries every slot",
     // Registers show what arrived last, which is not the same everywhere.
     "lww: the greatest stamp wins",
+    // A deletion removes what it saw and has no stamp: where a greater write arrived first, it removes that alone, and
+    // elsewhere a smaller one comes back after it.
+    "T6 a deletion is ordered like a write",
     // Every write becomes a concurrent one: what it replaced stays at all other replicas.
     "mv: a write replaces what it saw",
     // A value whose successor arrived before it comes back.

@@ -7,6 +7,7 @@ mod control;
 mod effect;
 mod inspect;
 mod meta;
+mod reading;
 mod record;
 mod recovery;
 mod shard;
@@ -23,12 +24,12 @@ pub mod fault;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use trellis_crdt::Kind;
+use trellis_crdt::{Kind, VersionVector};
 use trellis_replication::{
     Config as ReplicationConfig, ConfigError as ReplicationConfigError, Gossip, Identity, LinkEvent, LinkId,
     LinkKind, Ping, Refusal, Replicator, Start,
 };
-use trellis_storage::{Cursor, ListPage, Operation, OperationError, Outcome, Read, ReadError, slot_of};
+use trellis_storage::{Operation, OperationError, Outcome, ReadError, slot_of};
 use trellis_swim::{Config as SwimConfig, ConfigError as SwimConfigError, Local, Swim};
 use trellis_wal::{Log, Lsn};
 
@@ -236,46 +237,6 @@ impl Core {
         }
     }
 
-    /// Reads a key; the answer is due once the returned LSN is durable (invariant 4).
-    ///
-    /// # Errors
-    ///
-    /// When the node is a guest or removed, or the key has other kinds than the one asked for.
-    pub fn read(&self, key: &str, kind: Option<Kind>) -> Result<(Read, Option<Lsn>), RequestError> {
-        self.check_readable()?;
-        let shard = self.shard(slot_of(key)).lock();
-        let read = shard.keyspace().read(key, kind)?;
-        Ok((read, shard.undurable(key)))
-    }
-
-    /// Lists keys from a cursor on; the answer is due once the returned LSN is durable.
-    ///
-    /// A page ends with its slot or after `examine_max` keys looked at, so it may hold few or none and have a next.
-    ///
-    /// # Errors
-    ///
-    /// When the node is a guest or removed.
-    pub fn list(
-        &self,
-        cursor: Cursor,
-        prefix: &str,
-        kind: Option<Kind>,
-        examine_max: usize,
-        out_max: usize,
-    ) -> Result<(ListPage, Option<Lsn>), RequestError> {
-        self.check_readable()?;
-        let shard = self.shard(cursor.slot()).lock();
-        let page = shard.keyspace().list_slot(cursor, prefix, kind, examine_max, out_max);
-        Ok((page, shard.last_pending()))
-    }
-
-    fn check_readable(&self) -> Result<(), RequestError> {
-        match self.shared.phase() {
-            Phase::Serving | Phase::Draining | Phase::Failed if self.shared.is_member() => Ok(()),
-            phase => Err(RequestError::NotServing(phase)),
-        }
-    }
-
     /// Registers a durable write that waits for `nodes` nodes, this one included; the answer is
     /// [`Effect::Replicated`].
     pub fn await_replicas(&self, ticket: u64, dot: (u8, u64), nodes: u32, now: Now) {
@@ -356,6 +317,18 @@ impl Core {
         self.phase() == Phase::Failed || (!is_undurable && control.replicator.is_drained())
     }
 
+    /// Drops of a slot what every member has heard of, and logs what it dropped (R10); returns of how many atoms.
+    ///
+    /// `stable` is covered by the durable clock of every member, confirmed as R9 demands. Looks at up to
+    /// `examine_max` of the atoms that have something to drop, fewer when the log has no room. Drops nothing while
+    /// the slot is scanned for a peer, and nothing at a node that is a guest, removed, or has a failed log.
+    ///
+    /// No part of the node calls it: neither stability (R9) nor the floor's inheritance (R8) is there, without which
+    /// whoever comes back with an old state keeps what all others have forgotten.
+    pub fn collect(&self, slot: u8, stable: &VersionVector, examine_max: usize, now: Now) -> usize {
+        self.with_control(now, |control, host| control.collect(host, slot, stable, examine_max))
+    }
+
     /// Returns the next thing for the runtime to do.
     pub fn poll_effect(&self) -> Option<Effect> {
         self.control.lock().poll_effect()
@@ -416,6 +389,8 @@ fn is_stamped(operation: &Operation<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use trellis_storage::Cursor;
+
     use super::solo::Solo;
     use super::*;
 

@@ -7,6 +7,7 @@ use trellis_crdt::{Atom, VersionVector};
 
 use crate::atoms::{Handle, Stored};
 use crate::error::MergeError;
+use crate::fault;
 use crate::key::slot_of;
 use crate::slot::{SlotState, Standing, Subject};
 
@@ -63,7 +64,9 @@ impl SlotState {
             // A handle that names another atom by now, which is not waiting.
             let Some(record) = self.atoms.atom(handle).filter(|record| record.is_waiting) else { continue };
             let list = record.list(&self.origins);
-            if stable.dominates(&list) {
+            let is_in_part = || list.iter().any(|(origin, seq)| stable.get(origin) >= seq);
+            if stable.dominates(&list) || (fault::is_off("R10 the whole list must be stable") && is_in_part())
+            {
                 collected.extend(self.drop_stable(handle, list));
             } else {
                 self.collectable.push_back(handle);

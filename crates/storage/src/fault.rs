@@ -26,6 +26,12 @@ pub const RULES: &[&str] = &[
     "R4 an entry is indexed under all its origins",
     // Of an entry with something new all is taken, and what was removed here comes back with it.
     "R6 the filter is per piece",
+    // What was deleted, and the deletion forgotten, comes back with an old delta that is sent again.
+    "T8 what the clock covers is no news",
+    // A removal is forgotten whose list names what is still on its way here.
+    "R10 the whole list must be stable",
+    // Of two kinds that were written under a key at once, each node keeps the one that it heard of first.
+    "T18 two kinds under one key are two entries",
     // An increment by 0 takes a dot and leaves a record.
     "R18 nothing comes of nothing",
     // What an atom held before stays in the digest, which then tells how it came here.

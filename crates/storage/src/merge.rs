@@ -56,6 +56,9 @@ impl SlotState {
         let prefix = self.clock.get(dot.actor);
         if dot.seq <= prefix || self.early.contains(*dot) {
             self.check_held(*dot, entry)?;
+            if fault::is_off("T8 what the clock covers is no news") {
+                self.join(entry)?;
+            }
             return Ok(Progress::Duplicate);
         }
         let is_next = dot.seq - 1 == prefix || fault::is_off("R2 the clock stops at a hole");
@@ -95,7 +98,13 @@ impl SlotState {
             return Err(MergeError::Contradiction { dot });
         }
         // What the clock covers wholly and is not held was removed here, and forgotten.
-        if held.is_none() && self.clock.dominates(list) {
+        let is_news = fault::is_off("T8 what the clock covers is no news") || !self.clock.dominates(list);
+        if held.is_none() && !is_news {
+            return Ok(false);
+        }
+        if fault::is_off("T18 two kinds under one key are two entries")
+            && self.entries_of(subject.key, subject.hash).any(|(_, other)| other.kind() != subject.kind)
+        {
             return Ok(false);
         }
         let opened = self.open(&subject);
@@ -104,7 +113,9 @@ impl SlotState {
             self.abandon(&subject, opened);
             return Err(contradiction);
         }
-        let merged = if fault::is_off("R6 the filter is per piece") && !self.clock.dominates(list) {
+        let ignores_clock = fault::is_off("T8 what the clock covers is no news")
+            || (fault::is_off("R6 the filter is per piece") && !self.clock.dominates(list));
+        let merged = if ignores_clock {
             value.try_merge(&entry.value)
         } else {
             value.try_merge_unless(&entry.value, &self.clock)

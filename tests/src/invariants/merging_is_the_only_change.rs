@@ -1,4 +1,5 @@
-//! 2: merging is the only way that state changes, so a replay of the log gives what is in memory (R16).
+//! 2: merging, and dropping what is stable, are the only ways that state changes, so a replay of the log gives what is in
+//! memory (R16).
 
 use std::collections::BTreeSet;
 
@@ -29,6 +30,10 @@ pub(super) fn check(host: u8, target: &Host, changed: &mut BTreeSet<u8>) -> Held
             }
             if held.digest(slot) != replayed.digest(slot) {
                 return Some("another digest".to_owned());
+            }
+            if held.floor(slot) != replayed.floor(slot) {
+                let (held, replayed) = (held.floor(slot), replayed.floor(slot));
+                return differs("floor", format!("{held:?}"), format!("{replayed:?}"));
             }
             let (held, replayed) = (held.early_len(slot), replayed.early_len(slot));
             (held != replayed).then(|| format!("{held} early dots, replayed {replayed}"))

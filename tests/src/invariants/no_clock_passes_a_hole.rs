@@ -70,12 +70,12 @@ mod tests {
     use trellis_crdt::{Kind, ReplicaId};
 
     use super::*;
-    use crate::model::{Operation, What};
+    use crate::model::{Atom, Operation, What};
     use crate::sim::directory::Known;
 
     #[test]
     fn a_clock_over_what_was_not_merged_and_one_that_goes_back_are_seen() {
-        let atom = ("k", Kind::PnCounter);
+        let atom = Atom { key: "k", kind: Kind::PnCounter, element: None };
         let mut model = Model::default();
         for seq in 1..=2 {
             let (observed, what) = (List::new(), What::Add(1));

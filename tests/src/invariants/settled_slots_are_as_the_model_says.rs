@@ -6,19 +6,35 @@ use trellis_crdt::Kind;
 use trellis_storage::Keyspace;
 
 use super::{Held, Violation};
-use crate::model::{Content, List, Model};
+use crate::model::{Atom, Content, List, Model};
 use crate::sim::host::Host;
 use crate::sim::marks::content_of;
 
-/// Compares every atom of a settled slot with the model.
+/// Compares everything in a settled slot with the model.
 pub(super) fn check(host: u8, slot: u8, keyspace: &Keyspace, model: &Model) -> Held {
     let clock = plain(keyspace, slot);
+    let entries = model.entries(slot, &clock);
+    let mut last = None;
     for atom in model.atoms(slot) {
-        let expected = as_told(model.content(slot, atom, &clock));
-        let held = keyspace.read(atom.0, Some(atom.1)).map(|read| content_of(&read));
+        let Atom { key, kind, element } = atom;
+        let expected = entries.get(&(key, kind)).cloned().map_or(Content::Nothing, as_told);
+        if let Some(element) = element {
+            let is_there = matches!(&expected, Content::Elements(elements) if elements.contains(&element));
+            let told = keyspace.contains(key, kind, element.as_bytes()).map(|(is_there, _)| is_there);
+            if told != Ok(is_there) {
+                let detail = format!("that {atom:?} is there at n{} is {told:?} at {clock:?}", host + 1);
+                return Err(violation(host, detail));
+            }
+        }
+        if last.replace((key, kind)) == Some((key, kind)) {
+            continue;
+        }
+        let held = content_of(keyspace, key, kind);
         if held.as_ref() != Ok(&expected) {
-            let detail =
-                format!("{atom:?} of n{} is {held:?}, the model says {expected:?} at {clock:?}", host + 1);
+            let detail = format!(
+                "{key} of n{} as a {kind} is {held:?}, the model says {expected:?} at {clock:?}",
+                host + 1
+            );
             return Err(violation(host, detail));
         }
     }
@@ -37,8 +53,7 @@ pub(super) fn check_listing(
     let Some(core) = target.core().filter(|core| core.log().poisoned().is_none()) else { return Ok(()) };
     let expected = core.look_at_slot(slot, |keyspace| {
         let clock = plain(keyspace, slot);
-        let exists = |atom: &crate::model::Atom| model.content(slot, *atom, &clock) != Content::Nothing;
-        keyspace.is_settled(slot).then(|| model.atoms(slot).filter(exists).collect::<BTreeSet<_>>())
+        keyspace.is_settled(slot).then(|| model.entries(slot, &clock).into_keys().collect::<BTreeSet<_>>())
     });
     let Some(expected) = expected else { return Ok(()) };
     let told: BTreeSet<(&str, Kind)> = listed.iter().map(|(key, kind)| (key.as_str(), *kind)).collect();

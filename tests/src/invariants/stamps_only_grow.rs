@@ -6,7 +6,7 @@ use super::{Held, Violation};
 use crate::model::{Model, Operation};
 
 pub(super) fn check(host: u8, model: &Model, operation: &Operation) -> Held {
-    if operation.atom.1 != Kind::LwwRegister {
+    if operation.atom.kind != Kind::LwwRegister {
         return Ok(());
     }
     let seen = |(origin, seq): (&u64, &u64)| model.get(operation.slot, *origin, *seq);
@@ -26,7 +26,7 @@ pub(super) fn check(host: u8, model: &Model, operation: &Operation) -> Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::What;
+    use crate::model::{Atom, What};
 
     #[test]
     fn a_stamp_below_one_that_was_seen_is_seen() {
@@ -34,7 +34,7 @@ mod tests {
             slot: 1,
             origin: 5,
             seq,
-            atom: ("k", Kind::LwwRegister),
+            atom: Atom { key: "k", kind: Kind::LwwRegister, element: None },
             what: What::Write(seq),
             observed: observed.iter().copied().collect(),
             own_reset: 0,

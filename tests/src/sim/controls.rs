@@ -79,7 +79,10 @@ fn tell_scenarios(names: &[&str]) -> String {
     match names {
         [] => "no scenario".to_owned(),
         [only] => format!("scenario {only}"),
-        [first, others @ ..] => format!("scenario {first}, and {} others", others.len()),
+        few if few.len() <= NAMED => format!("scenarios {}", few.join(", ")),
+        [many @ ..] => {
+            format!("scenarios {}, and {} others", many[..NAMED].join(", "), many.len() - NAMED)
+        }
     }
 }
 
@@ -132,6 +135,8 @@ fn noticing_seed(first: u64, rounds: &[u64], threads: usize) -> Result<Noticed, 
     Err(histories)
 }
 
+/// Scenarios that are named where many notice.
+const NAMED: usize = 6;
 /// Histories of each profile, in one round after the other.
 const SEARCH: &[u64] = &[30, 300];
 /// The same where no scenario has noticed.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trellis_crdt::{Delta, Entry, ReplicaId, Slot, Value, VersionVector};
 use trellis_node::core::{Record, Recovery};
 use trellis_replication::NodeId;
+use trellis_storage::Collected;
 use trellis_wal::{Lsn, MemoryDisk};
 
 use super::plan::Limits;
@@ -109,9 +110,21 @@ pub(crate) struct Noted {
 /// What kind of record it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    Delta { slot: u8, origin: u64, seq: u64 },
-    Entry { slot: u8 },
-    Adoption { slot: u8 },
+    Delta {
+        slot: u8,
+        origin: u64,
+        seq: u64,
+    },
+    Entry {
+        slot: u8,
+    },
+    Adoption {
+        slot: u8,
+    },
+    /// Something was dropped that every member had heard of: of no list here, which go on to say what was merged.
+    Collected {
+        slot: u8,
+    },
     Other,
 }
 
@@ -148,6 +161,10 @@ impl Noted {
                 (Seen::Entry { slot }, Some(change_of(slot, &entry)?))
             }
             Record::Adoption { slot, .. } => (Seen::Adoption { slot }, None),
+            Record::Collected { payload } => {
+                let collected = Collected::decode(payload).map_err(|error| error.to_string())?;
+                (Seen::Collected { slot: collected.slot() }, None)
+            }
             _ => (Seen::Other, None),
         };
         Ok(Self { lsn, bytes, change, what })
@@ -155,14 +172,16 @@ impl Noted {
 }
 
 fn change_of(slot: u8, entry: &Entry<ReplicaId>) -> Result<Change, String> {
-    let key = super::plan::intern(&entry.atom.key);
+    let element = entry.atom.element.as_deref().map(std::str::from_utf8).transpose();
+    let element = element.map_err(|error| error.to_string())?.map(super::plan::intern);
+    let atom = Atom { key: super::plan::intern(&entry.atom.key), kind: entry.atom.kind, element };
     let list = entry.value.context().iter().map(|(origin, seq)| (origin.as_u64(), seq)).collect();
     let slots = match &entry.value {
         Value::GCounter(counter) => counter.slots().map(|(origin, slot)| (origin.as_u64(), *slot)).collect(),
         Value::PnCounter(counter) => counter.slots().map(|(origin, slot)| (origin.as_u64(), *slot)).collect(),
         _ => Vec::new(),
     };
-    Ok(Change { slot, atom: (key, entry.atom.kind), list, slots, resets: List::new() })
+    Ok(Change { slot, atom, list, slots, resets: List::new() })
 }
 
 /// A hash of some bytes.

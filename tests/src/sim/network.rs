@@ -20,10 +20,14 @@ pub(crate) struct Network {
     /// While it is above 0: streams of transfers break after so many chunks.
     pub(crate) cutting_transfers: u32,
     pub(crate) chunks_before_cut: u8,
+    /// Streams of transfers to this host break before the first chunk.
+    pub(crate) starved: Option<u8>,
     /// The entries of transfers arrive as nonsense.
     pub(crate) is_garbling: bool,
     /// Some did, and may still be on their way.
     pub(crate) has_garbled: bool,
+    /// Pushes that were sent while they are kept: stream, end, and what.
+    pub(crate) kept: Option<Vec<(u32, usize, Message)>>,
     /// How many storms there are.
     pub(crate) storms: u32,
 }
@@ -38,8 +42,10 @@ impl Network {
             next_call: 1,
             cutting_transfers: 0,
             chunks_before_cut: 0,
+            starved: None,
             is_garbling: false,
             has_garbled: false,
+            kept: None,
             storms: 0,
         }
     }
@@ -57,7 +63,7 @@ impl Network {
     /// Takes back all cuts.
     pub(crate) fn mend(&mut self) {
         self.cuts.iter_mut().flatten().for_each(|count| *count = 0);
-        (self.cutting_transfers, self.storms, self.is_garbling) = (0, 0, false);
+        (self.cutting_transfers, self.starved, self.storms, self.is_garbling) = (0, None, 0, false);
         self.weather = Weather { delay_micros: self.weather.delay_micros, ..Weather::FAIR };
     }
 

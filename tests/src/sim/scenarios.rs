@@ -3,6 +3,7 @@
 //! The list is written once, in the macro that the tests are made of as well; a scenario that is not in it does not
 //! compile.
 
+mod collection;
 mod everyday;
 mod joining;
 mod membership;
@@ -49,7 +50,8 @@ macro_rules! for_all_scenarios {
                 r13_what_is_not_settled_is_not_compared,
                 r15_a_write_counts_at_a_node_once_it_is_durable_there,
                 r17_a_node_whose_log_failed_reads_what_is_durable_and_says_nothing,
-                r18_a_counter_that_came_back_to_zero_exists_and_an_increment_by_zero_makes_none;
+                r18_a_counter_that_came_back_to_zero_exists_and_an_increment_by_zero_makes_none,
+                r18_a_set_without_elements_and_a_flag_that_is_off_do_not_exist;
             partitions:
                 r7_a_reset_keeps_the_increments_that_it_did_not_see,
                 r7_a_fresh_start_counts_where_the_old_amounts_are_held,
@@ -59,7 +61,17 @@ macro_rules! for_all_scenarios {
                 t3_a_value_whose_successor_arrived_first_stays_away,
                 the_greatest_stamp_wins_in_whatever_order_writes_arrive,
                 t7_a_reset_and_a_concurrent_increment_give_one_value_in_any_order,
-                t18_a_key_written_as_two_kinds_at_once_holds_both_everywhere;
+                t18_a_key_written_as_two_kinds_at_once_holds_both_everywhere,
+                t18_a_set_a_flag_and_a_counter_created_at_once_are_three_entries_everywhere,
+                an_element_that_was_added_again_unseen_stays_after_a_removal,
+                a_flag_that_was_enabled_and_disabled_at_once_is_what_its_kind_says;
+            collection:
+                t8_an_old_delta_of_what_was_dropped_is_no_news,
+                r6_an_entry_brings_its_new_slot_and_not_the_one_that_was_dropped_here,
+                r7_a_counter_that_was_dropped_counts_afresh_beside_those_who_kept_it,
+                r10_a_removal_is_kept_until_its_whole_list_is_stable,
+                r10_nothing_is_dropped_while_it_is_scanned,
+                r16_what_was_dropped_is_dropped_again_by_replay;
             replay:
                 r11_stamps_stay_above_what_was_seen_after_a_restart_with_the_wall_clock_back,
                 r11_stamps_stay_above_what_the_log_holds,
@@ -89,6 +101,8 @@ macro_rules! for_all_scenarios {
                 t1_a_restored_copy_mints_no_dot_twice,
                 t1_a_cloned_directory_mints_no_dot_twice,
                 t2_what_a_restored_copy_lacks_comes_back_from_its_peers,
+                t6_a_deletion_takes_every_lesser_write_whichever_it_saw,
+                t11_writers_that_take_turns_leave_no_more_values_than_there_are_nodes,
                 t5_a_wall_clock_an_hour_ahead_or_behind_keeps_nobody_from_agreeing,
                 t14_an_acknowledged_write_survives_the_node_that_took_it,
                 t14_two_processes_of_one_node_count_once,
@@ -134,6 +148,24 @@ fn add(world: &mut World, name: &str, key: &'static str, amount: i64) -> Held {
 /// Writes a token into a register at a node that must take it.
 fn write(world: &mut World, name: &str, key: &'static str, kind: Kind, token: u64) -> Held {
     let outcome = world.set(name, key, kind, token)?;
+    took(&outcome, name, key)
+}
+
+/// Adds an element to an or-set at a node that must take it.
+fn add_element(world: &mut World, name: &str, key: &'static str, element: &str) -> Held {
+    let outcome = world.add_element(name, key, element)?;
+    took(&outcome, name, key)
+}
+
+/// Removes an element from an or-set at a node that must take it.
+fn remove_element(world: &mut World, name: &str, key: &'static str, element: &str) -> Held {
+    let outcome = world.remove_element(name, key, element)?;
+    took(&outcome, name, key)
+}
+
+/// Enables or disables a flag at a node that must take it.
+fn switch(world: &mut World, name: &str, key: &'static str, kind: Kind, enabled: bool) -> Held {
+    let outcome = world.switch(name, key, kind, enabled)?;
     took(&outcome, name, key)
 }
 

@@ -2,10 +2,13 @@
 
 mod calls;
 mod clients;
+mod collecting;
 mod content;
+mod deletions;
 mod effects;
 mod logs;
 mod processes;
+mod reads;
 mod rest;
 mod script;
 mod streams;
@@ -21,6 +24,7 @@ pub use self::clients::Outcome;
 pub use self::script::{Disk, Scripted};
 
 use self::clients::Clients;
+use self::deletions::Deletion;
 use super::agenda::{Agenda, Micros};
 use super::coverage::Coverage;
 use super::dice::Dice;
@@ -71,6 +75,7 @@ enum Event {
     CallArrives { call: u64 },
     CallAnswered { call: u64, answer: Box<Result<Answer, CallFailure>> },
     Request { index: usize, host: u8, attempt: u8 },
+    DeletionGoesOn(Box<Deletion>),
     Impatient { ticket: u64 },
     FaultBegins { fault: usize },
     FaultEnds { fault: usize },
@@ -193,6 +198,7 @@ impl World {
             }
             Event::CallArrives { call } => self.network.calls.get(call).map(|call| call.to),
             Event::CallAnswered { call, .. } => self.network.calls.get(call).map(|call| call.from),
+            Event::DeletionGoesOn(deletion) => Some(deletion.asked.host),
             Event::Impatient { .. }
             | Event::FaultBegins { .. }
             | Event::FaultEnds { .. }
@@ -211,6 +217,7 @@ impl World {
             Event::CallArrives { call } => self.on_call(call),
             Event::CallAnswered { call, answer } => self.on_answer(call, *answer),
             Event::Request { index, host, attempt } => self.on_request(index, host, attempt),
+            Event::DeletionGoesOn(deletion) => self.delete_step(*deletion),
             Event::Impatient { ticket } => self.on_impatient(ticket),
             Event::FaultBegins { fault } => self.on_fault_begins(fault),
             Event::FaultEnds { fault } => self.on_fault_ends(fault),

@@ -77,6 +77,10 @@ impl<A: Actor, V: Clone> LwwRegister<A, V> {
 
     fn write(&mut self, write: Write<A, V>) -> Self {
         self.context.advance(write.dot);
+        if write.value.is_none() && fault::is_off("T6 a deletion is ordered like a write") {
+            self.write = None;
+            return self.clone();
+        }
         let delta = Self { context: write.dot.into(), write: Some(write) };
         if self.rank() < delta.rank() {
             self.write.clone_from(&delta.write);
@@ -128,6 +132,12 @@ impl<A: Actor, V> LwwRegister<A, V> {
                 dot: write.dot,
                 value: taken(write),
             });
+        }
+        if other.write.is_none()
+            && self.dot().is_some_and(|dot| other.context.covers(dot))
+            && fault::is_off("T6 a deletion is ordered like a write")
+        {
+            self.write = None;
         }
         self.context.merge(&other.context);
     }

@@ -1,5 +1,6 @@
 //! The part of a core that knows other nodes: replication, membership, joining, and what waits for the log.
 
+mod collection;
 mod gossip;
 mod join;
 mod membership;

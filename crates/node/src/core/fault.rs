@@ -28,6 +28,10 @@ pub const RULES: &[&str] = &[
     "R11 the clock is raised by arrival",
     // A slot's clock is behind after a restart: less is acknowledged than before.
     "R16 replay keeps adoptions",
+    // What was dropped is there again after a restart, and what was dropped is not known.
+    "R16 replay drops what was dropped",
+    // A transfer leaves out what the scan would have come to, and its clock says that it is there.
+    "R10 nothing is dropped during a scan",
     // A guest that restarts is a member, without most of what the cluster holds.
     "R12 a guest stays one over a restart",
     // Writes are acknowledged, and shown, that no disk holds.

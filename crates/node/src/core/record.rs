@@ -59,6 +59,11 @@ pub enum Record<'a> {
         /// The donor's greatest stamp (R11).
         hlc: Hlc,
     },
+    /// Something of an atom was dropped that every member had heard of (R10).
+    Collected {
+        /// What is to be dropped again, in the codec of trellis-storage: it names its slot itself.
+        payload: &'a [u8],
+    },
 }
 
 impl<'a> Record<'a> {
@@ -96,6 +101,10 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&[ADOPTION, *slot]);
                 write_varint(&mut out, hlc.as_u64());
                 clock.encode(&mut out);
+            }
+            Self::Collected { payload } => {
+                out.push(COLLECTED);
+                out.extend_from_slice(payload);
             }
         }
         out
@@ -138,6 +147,7 @@ impl<'a> Record<'a> {
                 let hlc = Hlc::from_u64(input.varint()?);
                 Self::Adoption { slot, clock: VersionVector::decode(&mut input)?, hlc }
             }
+            COLLECTED => return Ok(Self::Collected { payload: input.rest() }),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         input.finish()?;
@@ -146,7 +156,9 @@ impl<'a> Record<'a> {
 
     fn size_hint(&self) -> usize {
         match self {
-            Self::Delta { payload, .. } | Self::Entry { payload, .. } => payload.len() + 24,
+            Self::Delta { payload, .. } | Self::Entry { payload, .. } | Self::Collected { payload } => {
+                payload.len() + 24
+            }
             _ => 64,
         }
     }
@@ -241,6 +253,7 @@ const PEER_ADDRESS: u8 = 5;
 const DELTA: u8 = 6;
 const ENTRY: u8 = 7;
 const ADOPTION: u8 = 8;
+const COLLECTED: u8 = 9;
 
 #[cfg(test)]
 mod tests {
@@ -266,6 +279,7 @@ mod tests {
             Record::Delta { slot: 255, origin: replica, seq: 300, payload: b"delta" },
             Record::Entry { slot: 0, payload: b"" },
             Record::Adoption { slot: 3, clock, hlc: Hlc::from_u64(77) },
+            Record::Collected { payload: b"collected" },
         ];
         for record in records {
             let bytes = record.encode();

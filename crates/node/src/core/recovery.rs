@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trellis_crdt::{Dot, Hlc, ReplicaId};
 use trellis_replication::{FoundingId, MemberRecord, NodeClock, NodeId, Owner, Roster};
-use trellis_storage::{Config as StorageConfig, Keyspace, MergeError};
+use trellis_storage::{Collected, Config as StorageConfig, Keyspace, MergeError};
 use trellis_wal::Lsn;
 
 use super::fault;
@@ -114,6 +114,12 @@ impl Recovery {
                 self.observe(Some(hlc));
                 if let Some(remaining) = &mut self.guest_of {
                     remaining.remove(&slot);
+                }
+            }
+            Record::Collected { payload } => {
+                let collected = Collected::decode(payload)?;
+                if !fault::is_off("R16 replay drops what was dropped") {
+                    self.keyspace(collected.slot()).replay_collected(&collected);
                 }
             }
         }

@@ -203,6 +203,38 @@ impl Shard {
         Ok(())
     }
 
+    /// Drops what is stable of up to `examine_max` atoms of a slot, and logs it. Returns of how many atoms.
+    ///
+    /// Nothing waits for these records: clock, digest and what reads show are as before, and a crash that takes one
+    /// back brings back what is as good as dropped. What may be dropped next, and a floor, leave after them, since
+    /// messages wait for all that is logged.
+    ///
+    /// # Errors
+    ///
+    /// `Log`: something was dropped without a record; the caller must fail the node.
+    pub(crate) fn collect(
+        &mut self,
+        slot: u8,
+        stable: &VersionVector,
+        examine_max: usize,
+        shared: &Shared,
+    ) -> Result<usize, MergeFailure> {
+        let mut dropped = 0;
+        for _ in 0..examine_max.min(self.keyspace.collectable_len(slot)) {
+            // Dropping can wait, writes should not.
+            if !shared.has_room() {
+                break;
+            }
+            for collected in self.keyspace.collect(slot, stable, 1) {
+                let record = Record::Collected { payload: &collected.encode() }.encode();
+                let lsn = shared.append(&[&record]).map_err(MergeFailure::Log)?;
+                self.last.insert(slot, lsn);
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
+    }
+
     /// Takes out what is true from here on, in LSN order.
     pub(crate) fn take_durable(&mut self, durable: Lsn) -> Vec<Pending> {
         let mut due = Vec::new();
@@ -248,10 +280,12 @@ impl Shard {
         (is_durable && is_settled).then(|| (self.keyspace.digest(slot), self.keyspace.clock(slot)))
     }
 
-    /// Goes on with a scan of one of this shard's slots.
-    pub(crate) fn scan(&self, cursor: &mut ScanCursor, bytes_max: usize) -> (Vec<Bytes>, bool) {
+    /// Goes on with a scan of one of this shard's slots; `None` when something was dropped under it (R10).
+    pub(crate) fn scan(&self, cursor: &mut ScanCursor, bytes_max: usize) -> Option<(Vec<Bytes>, bool)> {
         let step = self.keyspace.scan(cursor, bytes_max);
-        (step.entries.into_iter().map(Bytes::from).collect(), step.is_done)
+        let ignores_drops = step.is_void && fault::is_off("R10 nothing is dropped during a scan");
+        let scanned = (step.entries.into_iter().map(Bytes::from).collect(), step.is_done || ignores_drops);
+        (!step.is_void || ignores_drops).then_some(scanned)
     }
 
     /// Number of consequences that wait for the log.

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use trellis_crdt::{Kind, ReplicaId};
-use trellis_replication::{Config as ReplicationConfig, FoundingId, Identity, NodeId, Owner};
-use trellis_storage::{Config as StorageConfig, Operation, ReadValue};
+use trellis_replication::{
+    Config as ReplicationConfig, FoundingId, Hello, Identity, NodeClock, NodeId, Owner, Roster,
+};
+use trellis_storage::{Config as StorageConfig, ElementCursor, Operation, ReadValue};
 use trellis_swim::Config as SwimConfig;
 use trellis_wal::{Config as WalConfig, MemoryDisk, OpenSeed, Syncer};
 
@@ -21,15 +23,20 @@ pub(crate) struct Solo {
 impl Solo {
     /// Makes a member: it has founded a cluster of its own.
     pub(crate) fn founder(moment: Instant) -> Self {
-        Self::start(moment, Some(FoundingId::from_u64(1)))
+        Self::founder_with(moment, ReplicationConfig::default())
+    }
+
+    /// The same, with these limits of replication.
+    pub(crate) fn founder_with(moment: Instant, replication: ReplicationConfig) -> Self {
+        Self::start(moment, Some(FoundingId::from_u64(1)), replication)
     }
 
     /// Makes a guest that has found nobody.
     pub(crate) fn guest(moment: Instant) -> Self {
-        Self::start(moment, None)
+        Self::start(moment, None, ReplicationConfig::default())
     }
 
-    fn start(moment: Instant, founding: Option<FoundingId>) -> Self {
+    fn start(moment: Instant, founding: Option<FoundingId>, replication: ReplicationConfig) -> Self {
         let now = Now { instant: moment, wall_millis: 1_700_000_000_000 };
         let seed = OpenSeed { log_uuid: [1; 16], salt: 1 };
         let disk = MemoryDisk::new();
@@ -48,7 +55,7 @@ impl Solo {
             peer_address: "n1".to_owned(),
             client_address: "n1-client".to_owned(),
             seeds: Vec::new(),
-            replication: ReplicationConfig::default(),
+            replication,
             swim: SwimConfig::default(),
             gossip_interval: Duration::from_secs(2),
             gossip_fanout: 3,
@@ -70,6 +77,23 @@ impl Solo {
         self.core.write(&increment, self.now).expect("a member takes writes")
     }
 
+    pub(crate) fn delete(&self, key: &str) -> Written {
+        let delete = Operation::Delete { key, kind: None, from: ElementCursor::START };
+        self.core.write(&delete, self.now).expect("a member takes writes")
+    }
+
+    /// What its log says.
+    pub(crate) fn replay(&self) -> Recovery {
+        let seed = OpenSeed { log_uuid: [1; 16], salt: 2 };
+        let opened = trellis_wal::open(self.disk.crash(0, |_| false), WAL, seed).expect("the disk is whole");
+        let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
+        for record in opened.records {
+            let (lsn, bytes) = record.expect("what was synced is read");
+            recovery.replay(lsn, &bytes).expect("what was logged is replayed");
+        }
+        recovery
+    }
+
     /// What a counter shows, 0 when it is not there.
     pub(crate) fn value(&self, key: &str) -> i64 {
         match self.core.read(key, None).expect("a member answers reads").0.value {
@@ -77,6 +101,33 @@ impl Solo {
             _ => 0,
         }
     }
+}
+
+/// A process of another node, n2.
+pub(crate) fn stranger() -> Identity {
+    Identity {
+        name: "n2".to_owned(),
+        node: NodeId::from_u64(2),
+        replica: ReplicaId::from_u64(2),
+        epoch: 1,
+        boot_nonce: 2,
+    }
+}
+
+/// What a process says first that knows nothing.
+pub(crate) fn hello(identity: Identity) -> Box<Hello> {
+    Box::new(Hello {
+        cluster: CLUSTER.to_owned(),
+        protocol_min: 1,
+        protocol_max: 1,
+        identity,
+        is_guest: false,
+        supersedes: None,
+        durable_lsn: 1,
+        roster: Roster::default(),
+        clock: NodeClock::new(),
+        hlc: trellis_crdt::Hlc::ZERO,
+    })
 }
 
 pub(crate) const CLUSTER: &str = "garden";

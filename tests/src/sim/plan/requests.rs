@@ -49,7 +49,26 @@ pub enum RequestKind {
         /// Bytes of the value, its token aside.
         padding: usize,
     },
-    /// Delete what the key holds.
+    /// Add an element to a set.
+    Add {
+        /// A g-set or an or-set.
+        kind: Kind,
+        /// Which.
+        element: &'static str,
+    },
+    /// Remove an element from an or-set.
+    Remove {
+        /// Which.
+        element: &'static str,
+    },
+    /// Enable or disable a flag.
+    Switch {
+        /// An ew-flag or a dw-flag.
+        kind: Kind,
+        /// What it is to be.
+        enabled: bool,
+    },
+    /// Delete what the key holds, in as many steps as that takes.
     Delete {
         /// Of all kinds, or of this.
         kind: Option<Kind>,
@@ -58,6 +77,18 @@ pub enum RequestKind {
     Read {
         /// Of the only kind, or of this.
         kind: Option<Kind>,
+    },
+    /// Ask whether an element is in a set.
+    Contains {
+        /// A g-set or an or-set.
+        kind: Kind,
+        /// Which.
+        element: &'static str,
+    },
+    /// Read a set page by page.
+    Elements {
+        /// A g-set or an or-set.
+        kind: Kind,
     },
     /// List all keys of the key's slot.
     List,
@@ -76,10 +107,10 @@ pub fn keys() -> &'static [&'static str] {
     })
 }
 
-/// A key as all of the simulator names it.
+/// A key or an element as all of the simulator names it.
 pub fn intern(key: &str) -> &'static str {
     static OTHERS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    if let Some(known) = keys().iter().find(|known| **known == key) {
+    if let Some(known) = keys().iter().chain(&ELEMENTS).find(|known| **known == key) {
         return known;
     }
     let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,22 +132,32 @@ pub(super) fn draw(hosts: u8, count: usize, from: Micros, to: Micros, dice: &mut
     }
     times.truncate(count);
     times.sort_unstable();
-    let amounts = AMOUNTS[dice.below(AMOUNTS.len() as u64) as usize];
-    times.into_iter().enumerate().map(|(index, at)| draw_one(index, at, hosts, amounts, dice)).collect()
+    let habits = Habits {
+        amounts: AMOUNTS[dice.below(AMOUNTS.len() as u64) as usize],
+        first_kind: dice.below(Kind::ALL.len() as u64) as usize,
+    };
+    times.into_iter().enumerate().map(|(index, at)| draw_one(index, at, hosts, habits, dice)).collect()
 }
 
-fn draw_one(index: usize, at: Micros, hosts: u8, amounts: &[i64], dice: &mut Dice) -> Request {
+/// What the clients of one history have in common.
+#[derive(Clone, Copy)]
+struct Habits {
+    amounts: &'static [i64],
+    /// The place among all kinds of that of the first key; the next key is of the next kind.
+    first_kind: usize,
+}
+
+fn draw_one(index: usize, at: Micros, hosts: u8, habits: Habits, dice: &mut Dice) -> Request {
     let keys = keys();
     let key_index = if dice.per_mille(350) { 0 } else { dice.below(keys.len() as u64) as usize };
     // A key is mostly used as one kind, and sometimes as another.
-    let kind = if dice.per_mille(120) { dice.pick(&KINDS) } else { KINDS[(key_index + 1) % KINDS.len()] };
-    let request = match (dice.below(100), kind) {
-        (0..14, _) => RequestKind::Delete { kind: dice.per_mille(500).then_some(kind) },
-        (14..30, _) => RequestKind::Read { kind: dice.per_mille(500).then_some(kind) },
-        (30..32, _) => RequestKind::List,
-        (_, Kind::GCounter) => RequestKind::Increment { kind, amount: dice.pick(amounts).saturating_abs() },
-        (_, Kind::PnCounter) => RequestKind::Increment { kind, amount: dice.pick(amounts) },
-        _ => RequestKind::Set { kind, padding: dice.pick(&[0, 0, 8, 40, 400]) },
+    let usual = Kind::ALL[(key_index + habits.first_kind) % Kind::ALL.len()];
+    let kind = if dice.per_mille(120) { dice.pick(&Kind::ALL) } else { usual };
+    let request = match dice.below(100) {
+        0..14 => RequestKind::Delete { kind: dice.per_mille(500).then_some(kind) },
+        14..30 => draw_read(kind, dice),
+        30..32 => RequestKind::List,
+        _ => draw_write(kind, habits.amounts, dice),
     };
     Request {
         index,
@@ -131,9 +172,36 @@ fn draw_one(index: usize, at: Micros, hosts: u8, amounts: &[i64], dice: &mut Dic
     }
 }
 
+fn draw_read(kind: Kind, dice: &mut Dice) -> RequestKind {
+    match dice.below(3) {
+        0 if kind.is_set() => RequestKind::Contains { kind, element: draw_element(dice) },
+        1 if kind.is_set() => RequestKind::Elements { kind },
+        _ => RequestKind::Read { kind: dice.per_mille(500).then_some(kind) },
+    }
+}
+
+fn draw_write(kind: Kind, amounts: &[i64], dice: &mut Dice) -> RequestKind {
+    match kind {
+        Kind::GCounter => RequestKind::Increment { kind, amount: dice.pick(amounts).saturating_abs() },
+        Kind::PnCounter => RequestKind::Increment { kind, amount: dice.pick(amounts) },
+        Kind::LwwRegister | Kind::MvRegister => {
+            RequestKind::Set { kind, padding: dice.pick(&[0, 0, 8, 40, 400]) }
+        }
+        Kind::OrSet if dice.per_mille(400) => RequestKind::Remove { element: draw_element(dice) },
+        Kind::GSet | Kind::OrSet => RequestKind::Add { kind, element: draw_element(dice) },
+        Kind::EwFlag | Kind::DwFlag => RequestKind::Switch { kind, enabled: dice.per_mille(500) },
+    }
+}
+
+/// One of them is hot.
+fn draw_element(dice: &mut Dice) -> &'static str {
+    if dice.per_mille(400) { ELEMENTS[1] } else { dice.pick(&ELEMENTS) }
+}
+
 const SLOTS: [u8; 4] = [3, 77, 130, 255];
 const KEYS_PER_SLOT: usize = 3;
-const KINDS: [Kind; 4] = [Kind::GCounter, Kind::PnCounter, Kind::LwwRegister, Kind::MvRegister];
+/// The elements of all sets.
+const ELEMENTS: [&str; 6] = ["", "a", "b", "c", "dd", "one that takes more bytes than a page of a few"];
 /// Mostly small ones; sometimes such as leave the range of what a slot or a total can hold.
 const AMOUNTS: [&[i64]; 4] = [
     &[1, 1, 5, -2, 0],

@@ -114,7 +114,7 @@ impl Limits {
             shards: dice.pick(&[1, 1, 2]),
             storage: StorageConfig {
                 early_max_per_slot: dice.pick(&[2, 8, 1024]),
-                ..StorageConfig::default()
+                delete_elements_max: dice.pick(&[1, 2, 512]),
             },
             replication,
             swim: SwimConfig::default(),

@@ -3,7 +3,9 @@
 use trellis_crdt::Kind;
 use trellis_storage::ReadValue;
 
-use super::{SECOND, TRIO, add, cut_off, delete, expect, many_keys, millis, write};
+use super::{
+    SECOND, TRIO, add, add_element, cut_off, delete, expect, many_keys, millis, remove_element, switch, write,
+};
 use crate::invariants::Held;
 use crate::sim::plan::Limits;
 use crate::sim::world::World;
@@ -193,5 +195,79 @@ pub(super) fn t18_a_key_written_as_two_kinds_at_once_holds_both_everywhere() -> 
     }
     delete(&mut world, "n2", "both")?;
     world.run_until("both are gone", |world| TRIO.iter().all(|name| world.kinds(name, "both").is_empty()))?;
+    world.rest()
+}
+
+/// Three sides of a cut put a counter, a set and a flag under one key.
+pub(super) fn t18_a_set_a_flag_and_a_counter_created_at_once_are_three_entries_everywhere() -> Held {
+    let mut world = World::formed(3, Limits::roomy())?;
+    world.cut("n2", "n3", true);
+    cut_off(&mut world, "n1", &["n2", "n3"], true);
+    add(&mut world, "n1", "all", 4)?;
+    add_element(&mut world, "n2", "all", "red")?;
+    switch(&mut world, "n3", "all", Kind::DwFlag, true)?;
+    world.run_for(millis(200))?;
+    world.cut("n2", "n3", false);
+    cut_off(&mut world, "n1", &["n2", "n3"], false);
+    let kinds = [Kind::PnCounter, Kind::OrSet, Kind::DwFlag];
+    world.run_until("all hold the three", |world| {
+        TRIO.iter().all(|name| world.kinds(name, "all") == kinds && world.has_element(name, "all", "red"))
+    })?;
+    remove_element(&mut world, "n1", "all", "red")?;
+    world.run_until("the others stay", |world| {
+        TRIO.iter().all(|name| world.kinds(name, "all") == [Kind::PnCounter, Kind::DwFlag])
+    })?;
+    delete(&mut world, "n3", "all")?;
+    world.run_until("all are gone", |world| TRIO.iter().all(|name| world.kinds(name, "all").is_empty()))?;
+    world.rest()
+}
+
+/// n1 adds an element once more while n2 removes it: n3 hears of the two in either order.
+pub(super) fn an_element_that_was_added_again_unseen_stays_after_a_removal() -> Held {
+    for first in ["n1", "n2"] {
+        let mut world = World::formed(3, Limits::roomy())?;
+        add_element(&mut world, "n1", "tags", "red")?;
+        add_element(&mut world, "n1", "tags", "blue")?;
+        world.run_for(millis(50))?;
+        world.cut("n1", "n2", true);
+        cut_off(&mut world, "n3", &["n1", "n2"], true);
+        add_element(&mut world, "n1", "tags", "red")?;
+        remove_element(&mut world, "n2", "tags", "red")?;
+        remove_element(&mut world, "n2", "tags", "blue")?;
+        world.run_for(millis(50))?;
+        world.cut("n3", first, false);
+        world.run_for(millis(300))?;
+        expect(world.has_element("n3", "tags", "red") == (first == "n1"), "n3 has heard of one of the two")?;
+        cut_off(&mut world, "n3", &["n1", "n2"], false);
+        world.cut("n1", "n2", false);
+        world.run_until("the addition stays and the removal holds", |world| {
+            TRIO.iter().all(|name| {
+                world.has_element(name, "tags", "red") && !world.has_element(name, "tags", "blue")
+            })
+        })?;
+        world.rest()?;
+    }
+    Ok(())
+}
+
+/// n1 enables a flag of either kind while n2 disables it.
+pub(super) fn a_flag_that_was_enabled_and_disabled_at_once_is_what_its_kind_says() -> Held {
+    let mut world = World::formed(3, Limits::roomy())?;
+    for (key, kind) in [("early", Kind::EwFlag), ("late", Kind::DwFlag)] {
+        switch(&mut world, "n3", key, kind, true)?;
+        world.run_for(millis(50))?;
+        world.cut("n1", "n2", true);
+        switch(&mut world, "n1", key, kind, true)?;
+        switch(&mut world, "n2", key, kind, false)?;
+        world.run_for(millis(50))?;
+        world.cut("n1", "n2", false);
+        let kinds = if kind == Kind::EwFlag { &[kind][..] } else { &[] };
+        world
+            .run_until("all say the same", |world| TRIO.iter().all(|name| world.kinds(name, key) == kinds))?;
+    }
+    switch(&mut world, "n1", "late", Kind::DwFlag, true)?;
+    world.run_until("who has seen both decides", |world| {
+        TRIO.iter().all(|name| world.kinds(name, "late") == [Kind::DwFlag])
+    })?;
     world.rest()
 }

@@ -4,7 +4,10 @@ use trellis_crdt::Kind;
 use trellis_node::core::{Phase, RequestError};
 use trellis_storage::slot_of;
 
-use super::{SECOND, TRIO, add, cut_off, expect, keys_of_one_slot, many_keys, millis};
+use super::{
+    SECOND, TRIO, add, add_element, cut_off, expect, keys_of_one_slot, many_keys, millis, remove_element,
+    switch,
+};
 use crate::invariants::Held;
 use crate::sim::plan::{Limits, Weather};
 use crate::sim::world::{Outcome, World};
@@ -291,6 +294,35 @@ pub(super) fn r18_a_counter_that_came_back_to_zero_exists_and_an_increment_by_ze
     for name in ["n1", "n2"] {
         expect(world.kinds(name, "hits") == [Kind::PnCounter], "a counter at 0 exists")?;
         expect(world.kinds(name, "nothing").is_empty(), "nothing came of nothing")?;
+    }
+    world.rest()
+}
+
+/// A set loses its last element and two flags are switched off; what is not there is removed and disabled.
+pub(super) fn r18_a_set_without_elements_and_a_flag_that_is_off_do_not_exist() -> Held {
+    let mut world = World::formed(2, Limits::roomy())?;
+    add_element(&mut world, "n1", "tags", "red")?;
+    for (key, kind) in [("early", Kind::EwFlag), ("late", Kind::DwFlag)] {
+        switch(&mut world, "n1", key, kind, true)?;
+    }
+    world.run_for(millis(50))?;
+    let keys = [("tags", Kind::OrSet), ("early", Kind::EwFlag), ("late", Kind::DwFlag)];
+    for (key, kind) in keys {
+        expect(world.kinds("n2", key) == [kind], "each exists")?;
+    }
+    remove_element(&mut world, "n2", "tags", "red")?;
+    for (key, kind) in [("early", Kind::EwFlag), ("late", Kind::DwFlag)] {
+        switch(&mut world, "n2", key, kind, false)?;
+    }
+    world.run_for(millis(50))?;
+    for (key, _) in keys {
+        expect(world.kinds("n1", key).is_empty() && world.kinds("n2", key).is_empty(), "none is left")?;
+    }
+    for outcome in
+        [world.remove_element("n1", "tags", "red")?, world.switch("n1", "early", Kind::EwFlag, false)?]
+    {
+        let Outcome::Taken(Some(written)) = outcome else { return expect(false, "nothing is removed") };
+        expect(written.dot.is_none(), "and no dot is taken for it")?;
     }
     world.rest()
 }

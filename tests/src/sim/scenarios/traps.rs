@@ -1,9 +1,11 @@
 //! Traps that systems of this kind have fallen into: dots used twice, clocks that lie, promises kept by nobody.
 
+use std::time::Duration;
+
 use trellis_crdt::Kind;
 use trellis_node::core::{Phase, RequestError};
 
-use super::{SECOND, TRIO, add, expect, keys_of_one_slot, many_keys, millis, write};
+use super::{SECOND, TRIO, add, cut_off, delete, expect, keys_of_one_slot, many_keys, millis, write};
 use crate::invariants::Held;
 use crate::sim::plan::Limits;
 use crate::sim::world::{Outcome, World};
@@ -96,6 +98,45 @@ pub(super) fn t2_what_a_restored_copy_lacks_comes_back_from_its_peers() -> Held 
     write(&mut world, "n2", "title", Kind::MvRegister, 2)?;
     world.run_for(millis(50))?;
     expect(world.tokens("n1", "title") == [2], "what came back is replaced like anything else")?;
+    world.rest()
+}
+
+/// n1 writes, and n2 a moment later without having heard of it; n3 has n2's write and deletes it, while n4 has both. A
+/// deletion that removed what it saw would leave nothing at n4, which holds the greater write alone, and n1's write at
+/// n3, where that arrives last: one set of operations, and two states.
+pub(super) fn t6_a_deletion_takes_every_lesser_write_whichever_it_saw() -> Held {
+    let mut world = World::formed(4, Limits::roomy())?;
+    cut_off(&mut world, "n1", &["n2", "n3"], true);
+    write(&mut world, "n1", "title", Kind::LwwRegister, 1)?;
+    world.run_for(millis(20))?;
+    write(&mut world, "n2", "title", Kind::LwwRegister, 2)?;
+    world.run_for(millis(20))?;
+    expect(world.tokens("n4", "title") == [2], "n4 has both, and shows the greater")?;
+    delete(&mut world, "n3", "title")?;
+    world.run_for(millis(20))?;
+    cut_off(&mut world, "n1", &["n2", "n3"], false);
+    world.run_until("nobody shows anything", |world| {
+        ["n1", "n2", "n3", "n4"].iter().all(|name| world.kinds(name, "title").is_empty())
+    })?;
+    world.rest()
+}
+
+/// Two clients read and write one register in turn, each at its node, which has never heard of the other's last write:
+/// each write replaces all that its node holds, and what no node has seen is at most one value a node.
+pub(super) fn t11_writers_that_take_turns_leave_no_more_values_than_there_are_nodes() -> Held {
+    let mut world = World::formed(3, Limits::roomy())?;
+    for token in 1..=200 {
+        write(&mut world, TRIO[token as usize % 2], "title", Kind::MvRegister, token)?;
+        let most = TRIO.iter().map(|name| world.tokens(name, "title").len()).max();
+        expect(most <= Some(2), "two writers leave two values")?;
+        // Less than a message takes, and sometimes more.
+        world.run_for(if token % 10 == 0 { millis(5) } else { Duration::from_micros(300) })?;
+    }
+    world.run_for(SECOND)?;
+    write(&mut world, "n3", "title", Kind::MvRegister, 201)?;
+    world.run_until("one value is left", |world| {
+        TRIO.iter().all(|name| world.tokens(name, "title") == [201])
+    })?;
     world.rest()
 }
 

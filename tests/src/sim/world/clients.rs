@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trellis_crdt::Kind;
 use trellis_node::core::{Core, RequestError, Written};
-use trellis_storage::{Cursor, ElementCursor, Operation, OperationError, Outcome as Stored, slot_of};
+use trellis_storage::{Operation, OperationError, Outcome as Stored};
 use trellis_wal::Lsn;
 
 use super::{Event, World};
-use crate::invariants::{Held, Violation};
+use crate::invariants::{Checks, Held, Violation};
 use crate::model::What;
 use crate::sim::agenda::Micros;
 use crate::sim::marks::{InHand, value_of};
@@ -39,14 +39,20 @@ struct Waiting {
 
 /// One attempt of a client at a request of the plan.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
-    index: usize,
-    host: u8,
+pub(super) struct Asked {
+    pub(super) index: usize,
+    pub(super) host: u8,
     attempt: u8,
 }
 
+impl Asked {
+    fn scripted(host: u8) -> Self {
+        Self { index: NO_PLAN, host, attempt: 0 }
+    }
+}
+
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// A write, for the log.
     Log { until: Lsn, dots: Vec<(u8, u64)>, replicas: u32 },
     /// A write, for other nodes.
@@ -80,8 +86,8 @@ impl World {
         let key = request.key;
         let token = self.clients.next_token;
         self.clients.next_token += 1;
-        let value =
-            value_of(token, if let RequestKind::Set { padding, .. } = request.kind { padding } else { 0 });
+        let padding = if let RequestKind::Set { padding, .. } = request.kind { padding } else { 0 };
+        let value = value_of(token, padding);
         let (operation, what) = match request.kind {
             RequestKind::Increment { kind, amount } => {
                 (Operation::Increment { key, kind, amount }, What::Add(amount))
@@ -89,23 +95,27 @@ impl World {
             RequestKind::Set { kind, .. } => {
                 (Operation::Set { key, kind, value: &value }, What::Write(token))
             }
-            RequestKind::Delete { kind } => {
-                (Operation::Delete { key, kind, from: ElementCursor::START }, What::Delete)
+            RequestKind::Add { kind, element } => {
+                (Operation::Add { key, kind, element: element.as_bytes() }, What::Enable)
             }
+            RequestKind::Remove { element } => {
+                (Operation::Remove { key, kind: Kind::OrSet, element: element.as_bytes() }, What::Disable)
+            }
+            RequestKind::Switch { kind, enabled } => {
+                let what = if enabled { What::Enable } else { What::Disable };
+                (Operation::Switch { key, kind, enabled }, what)
+            }
+            RequestKind::Delete { kind } => return self.begin_deletion(asked, key, kind),
             RequestKind::Read { kind } => return self.read(asked, key, kind),
+            RequestKind::Contains { kind, element } => return self.contains(asked, (key, kind), element),
+            RequestKind::Elements { kind } => return self.read_elements(asked, key, kind),
             RequestKind::List => return self.list(asked, key),
         };
         let (outcome, dots) = self.write(host, &operation, what)?;
         match outcome {
             Outcome::Taken(Some(written)) => self.await_write(asked, &request, written.lsn, dots),
             Outcome::Taken(None) | Outcome::NobodyThere => Ok(()),
-            Outcome::Refused(error) => {
-                self.count_refusal(&error);
-                if matches!(error, RequestError::Operation(_)) {
-                    return Ok(());
-                }
-                self.try_again(asked)
-            }
+            Outcome::Refused(error) => self.on_refused(asked, &error),
         }
     }
 
@@ -122,9 +132,10 @@ impl World {
         let Some(process) = &self.host(host).process else {
             return Ok((Outcome::NobodyThere, Vec::new()));
         };
+        let found = Checks::found(&process.core, operation);
         let written = process.core.write(operation, clocks);
         if let Ok(written) = &written {
-            self.checks.told(host, &process.core, operation, written.outcome)?;
+            self.checks.told(host, &process.core, operation, written.outcome, found)?;
         }
         self.see_log(host)?;
         let in_hand = self.clients.in_hand.take();
@@ -139,11 +150,7 @@ impl World {
         match written {
             Ok(written) => {
                 self.checks.wrote(host, operation, &written, &dots)?;
-                if let Stored::Counter(total) = written.outcome
-                    && !total.exact
-                {
-                    self.coverage.count("totals beyond 64 bits");
-                }
+                self.count_outcome(written.outcome);
                 let dots = dots.into_iter().map(|(slot, seq, _)| (slot, seq)).collect();
                 Ok((Outcome::Taken(Some(written)), dots))
             }
@@ -154,8 +161,22 @@ impl World {
         }
     }
 
+    fn count_outcome(&mut self, outcome: Stored) {
+        let what = match outcome {
+            Stored::Counter(total) if !total.exact => "totals beyond 64 bits",
+            Stored::Added { was_member: true } => "elements added again",
+            Stored::Added { .. } => "elements added",
+            Stored::Removed { was_member: true } => "elements removed",
+            Stored::Removed { .. } => "elements removed that were not there",
+            Stored::Switched { enabled: true } => "flags enabled",
+            Stored::Switched { .. } => "flags disabled",
+            _ => return,
+        };
+        self.coverage.count(what);
+    }
+
     /// Answers a write that was taken, or has it wait as its client asked.
-    fn await_write(
+    pub(super) fn await_write(
         &mut self,
         asked: Asked,
         request: &Request,
@@ -171,7 +192,7 @@ impl World {
         self.on_clients_durable(asked.host)
     }
 
-    fn wait(&mut self, asked: Asked, stage: Stage, patience: Micros) {
+    pub(super) fn wait(&mut self, asked: Asked, stage: Stage, patience: Micros) {
         let Some(process) = &self.host(asked.host).process else { return };
         let process = process.number;
         self.clients.next_ticket += 1;
@@ -268,7 +289,7 @@ impl World {
     }
 
     /// A client without an answer asks another host, if it has the will.
-    fn try_again(&mut self, asked: Asked) -> Held {
+    pub(super) fn try_again(&mut self, asked: Asked) -> Held {
         let Asked { index, attempt, .. } = asked;
         let request = self.plan.requests.iter().find(|request| request.index == index && !self.is_healed);
         let Some(request) = request.filter(|request| attempt < request.retries) else { return Ok(()) };
@@ -280,37 +301,15 @@ impl World {
         Ok(())
     }
 
-    fn count_refusal(&mut self, error: &RequestError) {
+    /// A node that cannot take a request at the moment is asked again; one that never will is not.
+    pub(super) fn on_refused(&mut self, asked: Asked, error: &RequestError) -> Held {
         self.coverage.count(match error {
             RequestError::ClockSkew => "register writes refused for skew",
             RequestError::Operation(OperationError::CounterOverflow { .. }) => "overflows refused",
             RequestError::Operation(OperationError::WrongKind { .. }) => "kinds refused",
             _ => "writes refused",
         });
-    }
-
-    fn read(&mut self, asked: Asked, key: &'static str, kind: Option<Kind>) -> Held {
-        let host = asked.host;
-        let Some(process) = &self.host(host).process else { return Ok(()) };
-        let Ok((read, lsn)) = process.core.read(key, kind) else {
-            self.coverage.count("writes refused");
-            return self.try_again(asked);
-        };
-        self.checks.read(host, &self.hosts[usize::from(host)], (key, kind), &read, lsn)?;
-        let durable = process.core.log().durable();
-        let last_change = self.checks.last_change(host, key);
-        self.coverage.count("reads answered");
-        match lsn {
-            Some(until) if until > durable => {
-                self.wait(asked, Stage::Read { until, last_change }, READ_PATIENCE);
-                Ok(())
-            }
-            _ => self.answer_read(host, last_change),
-        }
-    }
-
-    fn answer_read(&mut self, host: u8, last_change: Lsn) -> Held {
-        self.checks.read_is_durable(host, &self.hosts[usize::from(host)], last_change)
+        if matches!(error, RequestError::Operation(_)) { Ok(()) } else { self.try_again(asked) }
     }
 
     /// Has a scripted client wait for its write. Returns its ticket.
@@ -321,7 +320,7 @@ impl World {
         dots: Vec<(u8, u64)>,
         replicas: u32,
     ) -> Result<u64, Violation> {
-        let asked = Asked { index: NO_PLAN, host, attempt: 0 };
+        let asked = Asked::scripted(host);
         let stage = Stage::Log { until: until.unwrap_or(Lsn::ZERO), dots, replicas };
         self.wait(asked, stage, SCRIPTED_PATIENCE);
         let ticket = self.clients.next_ticket;
@@ -335,7 +334,7 @@ impl World {
 
     /// Has a scripted client read a key.
     pub(super) fn read_for_script(&mut self, host: u8, key: &'static str) -> Held {
-        self.read(Asked { index: NO_PLAN, host, attempt: 0 }, key, None)
+        self.read(Asked::scripted(host), key, None)
     }
 
     fn note_answer(&mut self, ticket: u64) {
@@ -343,34 +342,7 @@ impl World {
             self.clients.answered.insert(ticket);
         }
     }
-
-    fn list(&mut self, asked: Asked, key: &'static str) -> Held {
-        let host = asked.host;
-        let Some(process) = &self.host(host).process else { return Ok(()) };
-        let mut cursor = Cursor::at_slot(slot_of(key));
-        let slot = cursor.slot();
-        let (mut listed, mut until) = (Vec::new(), Lsn::ZERO);
-        while cursor.slot() == slot {
-            let Ok((page, lsn)) = process.core.list(cursor, "", None, 2, 2) else { return Ok(()) };
-            until = until.max(lsn.unwrap_or(Lsn::ZERO));
-            listed.extend(page.keys);
-            let Some(next) = page.next else { break };
-            cursor = next;
-        }
-        let durable = process.core.log().durable();
-        let last_change = self.checks.last_change_in(host, slot);
-        self.coverage.count("listings");
-        self.checks.listed(host, &self.hosts[usize::from(host)], slot, &listed)?;
-        if until > durable {
-            self.wait(asked, Stage::Read { until, last_change }, READ_PATIENCE);
-            return Ok(());
-        }
-        self.answer_read(host, last_change)
-    }
 }
-
-/// How long a client waits for what it reads.
-const READ_PATIENCE: Micros = 500_000;
 
 /// The index of a request that no plan has: nobody tries it again.
 const NO_PLAN: usize = usize::MAX;

@@ -109,7 +109,37 @@ impl World {
         self.ask(name, &Operation::Set { key, kind, value: &value }, What::Write(token))
     }
 
-    /// Deletes what a key holds.
+    /// Adds an element to an or-set.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold.
+    pub fn add_element(&mut self, name: &str, key: &'static str, element: &str) -> Scripted<Outcome> {
+        let (kind, element) = (Kind::OrSet, element.as_bytes());
+        self.ask(name, &Operation::Add { key, kind, element }, What::Enable)
+    }
+
+    /// Removes an element from an or-set.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold.
+    pub fn remove_element(&mut self, name: &str, key: &'static str, element: &str) -> Scripted<Outcome> {
+        let (kind, element) = (Kind::OrSet, element.as_bytes());
+        self.ask(name, &Operation::Remove { key, kind, element }, What::Disable)
+    }
+
+    /// Enables or disables a flag.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold.
+    pub fn switch(&mut self, name: &str, key: &'static str, kind: Kind, enabled: bool) -> Scripted<Outcome> {
+        let what = if enabled { What::Enable } else { What::Disable };
+        self.ask(name, &Operation::Switch { key, kind, enabled }, what)
+    }
+
+    /// Deletes what a key holds, in one step.
     ///
     /// # Errors
     ///
@@ -178,6 +208,12 @@ impl World {
     pub fn kinds(&self, name: &str, key: &str) -> Vec<Kind> {
         let read = self.core(name).and_then(|core| core.read(key, None).ok());
         read.map_or_else(Vec::new, |(read, _)| read.kinds)
+    }
+
+    /// Whether an element is in an or-set.
+    pub fn has_element(&self, name: &str, key: &str, element: &str) -> bool {
+        let told = self.core(name).and_then(|core| core.contains(key, Kind::OrSet, element.as_bytes()).ok());
+        told.is_some_and(|((is_there, _), _)| is_there)
     }
 
     /// Whether all of these show this total.

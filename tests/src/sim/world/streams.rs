@@ -88,7 +88,12 @@ impl World {
         let weather = self.network.weather();
         let message = if self.network.is_garbling { garbled(message) } else { message };
         self.network.has_garbled |= self.network.is_garbling;
-        if matches!(message, Message::SyncReply(SyncReply::Chunk(_))) && self.network.cutting_transfers > 0 {
+        let is_chunk = matches!(message, Message::SyncReply(SyncReply::Chunk(_)));
+        if is_chunk && self.network.starved == Some(to) {
+            self.break_stream(stream);
+            return Ok(());
+        }
+        if is_chunk && self.network.cutting_transfers > 0 {
             let chunks = &mut self.network.streams[stream as usize].chunks;
             *chunks += 1;
             if *chunks > u32::from(self.network.chunks_before_cut) {
@@ -105,6 +110,10 @@ impl World {
         if self.network.streams[stream as usize].ends[other].inbox.len() >= STREAM_MESSAGES_MAX {
             self.break_stream(stream);
             return Ok(());
+        }
+        if let (Some(kept), Message::PushRequest(PushRequest::Deltas(_))) = (&mut self.network.kept, &message)
+        {
+            kept.push((stream, other, message.clone()));
         }
         let is_loose = is_loose(&message);
         if is_loose && self.dice.per_mille(weather.lost_per_mille) {
@@ -123,6 +132,16 @@ impl World {
             self.arrive(stream, other, Arrival::Message(message), takes);
         }
         Ok(())
+    }
+
+    /// Sends once more what was kept, on streams that are not over.
+    pub(super) fn repeat_kept(&mut self) {
+        for (stream, end, message) in self.network.kept.take().unwrap_or_default() {
+            if !self.network.streams[stream as usize].is_over {
+                let takes = self.delay(self.network.streams[stream as usize].ends[end].host);
+                self.arrive(stream, end, Arrival::Message(message), takes);
+            }
+        }
     }
 
     /// Puts something on its way to one end of a stream, behind all that is on its way already.

@@ -92,8 +92,12 @@ impl Control {
                     self.scans.remove(&link);
                 }
                 let cursor = self.scans.entry(link).or_insert_with(|| ScanCursor::new(slot, beyond));
-                let (entries, is_done) = host.shard(slot).scan(cursor, bytes_max);
-                self.replicator.handle_scanned(link, slot, entries, is_done);
+                match host.shard(slot).scan(cursor, bytes_max) {
+                    Some((entries, is_done)) => {
+                        self.replicator.handle_scanned(link, slot, entries, is_done);
+                    }
+                    None => self.give_up_transfer(host, link),
+                }
             }
             Output::ScanEnded { link } => {
                 self.scans.remove(&link);
@@ -111,6 +115,12 @@ impl Control {
             Output::Replicated { ticket } => self.effects.push_back(Effect::Replicated { ticket }),
             Output::Event(event) => self.on_replication_event(host, event),
         }
+    }
+
+    /// Ends a transfer that is given as if its stream had broken: what was sent stays, and no clock follows it (R3).
+    fn give_up_transfer(&mut self, host: &Host<'_>, link: LinkId) {
+        self.hold(host, link, Lsn::ZERO, Effect::Close { link });
+        self.replicator.handle_link(link, LinkEvent::Closed, host.now.instant);
     }
 
     fn on_replication_event(&mut self, host: &Host<'_>, event: Event) {
@@ -260,24 +270,18 @@ mod tests {
     use std::time::Instant;
 
     use trellis_crdt::Kind;
-    use trellis_replication::{Hello, Identity, NodeClock, NodeId, PushRequest, Roster};
+    use trellis_replication::PushRequest;
     use trellis_storage::{Config as StorageConfig, ElementCursor, Keyspace, Operation, slot_of};
     use trellis_wal::{Fault, Operation as DiskOperation};
 
     use super::*;
-    use crate::core::solo::{CLUSTER, Solo};
+    use crate::core::solo::{Solo, hello, stranger};
 
     #[test]
     fn a_delta_that_names_an_operation_this_node_never_made_is_refused_and_writes_go_on() {
         let solo = Solo::founder(Instant::now());
         let own = solo.core.look_at_peers(|replicator, _| replicator.local().replica);
-        let liar = Identity {
-            name: "n2".to_owned(),
-            node: NodeId::from_u64(2),
-            replica: ReplicaId::from_u64(2),
-            epoch: 1,
-            boot_nonce: 2,
-        };
+        let liar = stranger();
         let forged = reset_of_an_increment_by(own, liar.replica);
         let link = solo.core.accept("n2", LinkKind::PushIn, solo.now);
         for request in [PushRequest::Hello(hello(liar)), PushRequest::Deltas(vec![forged])] {
@@ -300,13 +304,7 @@ mod tests {
         let failure = Fault { operation: DiskOperation::Sync, after: 0, kind: std::io::ErrorKind::Other };
         solo.disk.inject(failure);
         assert!(solo.syncer.attest().is_err());
-        let newcomer = Identity {
-            name: "n2".to_owned(),
-            node: NodeId::from_u64(2),
-            replica: ReplicaId::from_u64(2),
-            epoch: 1,
-            boot_nonce: 2,
-        };
+        let newcomer = stranger();
         let link = solo.core.accept("n2", LinkKind::PushIn, solo.now);
         let greeting = LinkEvent::PushRequest(PushRequest::Hello(hello(newcomer)));
         solo.core.handle_link(link, greeting, solo.now);
@@ -324,20 +322,5 @@ mod tests {
         let mut applied = forged.apply(&delete, liar, || unreachable!("no stamp is asked for")).unwrap();
         let change = applied.changes.remove(0);
         PushedDelta { slot: applied.slot, seq: change.seq, payload: change.delta.into() }
-    }
-
-    fn hello(identity: Identity) -> Box<Hello> {
-        Box::new(Hello {
-            cluster: CLUSTER.to_owned(),
-            protocol_min: 1,
-            protocol_max: 1,
-            identity,
-            is_guest: false,
-            supersedes: None,
-            durable_lsn: 1,
-            roster: Roster::default(),
-            clock: NodeClock::new(),
-            hlc: trellis_crdt::Hlc::ZERO,
-        })
     }
 }
