@@ -15,5 +15,7 @@ mod orders;
 mod sets;
 mod snapshots;
 
+mod review;
+
 mod reference;
 mod support;
