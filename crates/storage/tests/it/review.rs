@@ -392,6 +392,20 @@ fn replay(keyspace: &mut Keyspace, log: &[Record]) {
     }
 }
 
+fn pull(replicas: &mut [Replica], at: usize, donor: usize, log: &mut Vec<Record>) {
+    let noted = replicas[donor].keyspace.clock(7).clone();
+    let entries = replicas[donor].entries_beyond(7, replicas[at].keyspace.clock(7));
+    for entry in &entries {
+        replicas[at].take_entry(7, entry);
+    }
+    replicas[at].keyspace.adopt(7, &noted);
+    replicas[at].hlc = replicas[at].hlc.max(replicas[donor].hlc);
+    if at == 0 {
+        log.extend(entries.into_iter().map(Record::Entry));
+        log.push(Record::Adopt(noted));
+    }
+}
+
 /// R16: a snapshot with the log behind it, from any place before it on, is what was there.
 fn replay_history(seed: u64, kinds: &[Kind]) -> usize {
     let mut dice = Dice::new(seed);
@@ -431,22 +445,15 @@ fn replay_history(seed: u64, kinds: &[Kind]) -> usize {
             }
             13..=15 => {
                 let donor = (at + 1 + dice.below(2)) % 3;
-                let noted = replicas[donor].keyspace.clock(7).clone();
-                let entries = replicas[donor].entries_beyond(7, replicas[at].keyspace.clock(7));
-                for entry in &entries {
-                    replicas[at].take_entry(7, entry);
-                }
-                replicas[at].keyspace.adopt(7, &noted);
-                replicas[at].hlc = replicas[at].hlc.max(replicas[donor].hlc);
-                if at == 0 {
-                    log.extend(entries.into_iter().map(Record::Entry));
-                    log.push(Record::Adopt(noted));
-                }
+                pull(&mut replicas, at, donor, &mut log);
             }
             16 | 17 => {
-                let own = replicas[at].keyspace.clock(7);
-                if replicas.iter().any(|one| !own.dominates(one.keyspace.clock(7))) {
-                    continue;
+                // Confirmed (R9): whoever collects has all that the others have.
+                pull(&mut replicas, at, (at + 1) % 3, &mut log);
+                pull(&mut replicas, at, (at + 2) % 3, &mut log);
+                if dice.below(2) == 0 {
+                    pull(&mut replicas, (at + 1) % 3, at, &mut log);
+                    pull(&mut replicas, (at + 2) % 3, at, &mut log);
                 }
                 let least = |id| replicas.iter().map(|one| one.keyspace.clock(7).get(id)).min().unwrap();
                 let stable: VersionVector =
