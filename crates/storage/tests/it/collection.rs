@@ -29,6 +29,13 @@ fn all_kinds_stay_what_they_are_while_others_forget() {
 }
 
 #[test]
+fn dw_flags_stay_what_they_are_while_others_forget() {
+    for seed in 0..4_000 {
+        World::new(seed, &[Kind::DwFlag], Stability::Confirmed).run();
+    }
+}
+
+#[test]
 fn a_stability_that_is_not_confirmed_is_noticed() {
     // R9: j's summary covers a deletion, and an older write of j is still on its way.
     let fails = |seed| {

@@ -16,5 +16,7 @@ mod orders;
 mod sets;
 mod snapshots;
 
+mod review;
+
 mod reference;
 mod support;
