@@ -9,12 +9,12 @@ use trellis_crdt::{Kind, Value};
 /// content whose digests collide; additive over the pieces, so that one change costs the hashing of one atom.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyedHash {
-    key: [u8; 16],
+    hasher: SipHasher13,
 }
 
 impl KeyedHash {
     pub(crate) fn new(key: [u8; 16]) -> Self {
-        Self { key }
+        Self { hasher: SipHasher13::new_with_key(&key) }
     }
 
     /// Hashes a key, or an element of a set.
@@ -50,7 +50,7 @@ impl KeyedHash {
     }
 
     fn hash(&self, bytes: &[u8]) -> u128 {
-        SipHasher13::new_with_key(&self.key).hash(bytes).as_u128()
+        self.hasher.hash(bytes).as_u128()
     }
 }
 

@@ -16,7 +16,9 @@ use crate::version_vector::VersionVector;
 /// A flag in which disabling wins over a concurrent enabling.
 ///
 /// Dot → whether it enabled, of the operations that nothing replaced, at most one for each actor, and the list.
-/// A flag that holds nothing, or only disablings, is empty: it reads as one that nobody has written.
+/// A flag that holds only disablings reads as one that nobody has written, and yet is not empty: a disabling is content
+/// until something replaces it. If collection dropped it where it alone is held, an enabling made there, which no
+/// longer names it, would enable the flag there and not where it is held still.
 ///
 /// Source: Almeida, Shoker, Baquero, "Delta state replicated data types", 2018: the disable-wins flag; here
 /// enablings and disablings are in one store, so that both can be cleared.
@@ -74,16 +76,12 @@ impl<A: Actor> DwFlag<A> {
     pub fn is_enabled(&self) -> bool {
         let is_disabled =
             self.pieces().any(|(_, enabled)| !enabled) && !fault::is_off("flag: disabling wins");
-        !self.holds_no_enabling() && !is_disabled
+        self.pieces().any(|(_, enabled)| enabled) && !is_disabled
     }
 
     /// Returns the operations that nothing replaced: dot, and whether it enabled, in ascending order of the dots.
     pub fn pieces(&self) -> impl ExactSizeIterator<Item = (Dot<A>, bool)> {
         self.0.store().iter().map(|(dot, enabled)| (dot, *enabled))
-    }
-
-    fn holds_no_enabling(&self) -> bool {
-        self.pieces().all(|(_, enabled)| !enabled)
     }
 
     /// Appends the pieces, without the list.
@@ -98,18 +96,14 @@ impl<A: Actor> DwFlag<A> {
 
     /// Tells whether [`collect`](Self::collect) would drop anything.
     pub fn is_collectable(&self) -> bool {
-        Crdt::is_empty(self) || self.0.is_collectable()
+        self.0.is_collectable()
     }
 
     /// Forgets the actors that own no piece, and all of a value that is empty.
     ///
     /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
     pub fn collect(&mut self) {
-        if Crdt::is_empty(self) {
-            *self = Self::new();
-        } else {
-            self.0.collect();
-        }
+        self.0.collect();
     }
 }
 
@@ -129,17 +123,14 @@ impl<A: Actor> Crdt<A> for DwFlag<A> {
     }
 
     fn is_empty(&self) -> bool {
-        self.holds_no_enabling()
+        self.0.is_empty()
     }
 
-    /// Disablings beside an enabling are content, since they decide what is read; disablings alone may be collected.
     fn contents(&self, visit: &mut impl FnMut(&[u8]))
     where
         A: Encode,
     {
-        if !self.is_empty() {
-            self.0.contents(visit);
-        }
+        self.0.contents(visit);
     }
 }
 
