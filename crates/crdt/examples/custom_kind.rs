@@ -42,7 +42,7 @@ fn main() {
     println!("LastSeen keeps all laws in {CASES} cases");
 }
 
-const CASES: u64 = if cfg!(miri) { 5 } else { 10_000 };
+const CASES: u64 = if cfg!(miri) { 2 } else { 10_000 };
 
 #[cfg(test)]
 mod tests {

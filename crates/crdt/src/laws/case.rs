@@ -148,5 +148,5 @@ pub(super) fn covered<C: Lawful>(case: &Case<C::Operation>) -> VersionVector<C::
     seqs.collect()
 }
 
-/// Histories are shorter than this, by half on average.
-const STEPS_MAX: usize = 64;
+/// Histories are shorter than this, by half on average. An interpreter has time for short ones.
+const STEPS_MAX: usize = if cfg!(miri) { 12 } else { 64 };

@@ -142,7 +142,7 @@ pub(crate) fn element_entry(element: &[u8], value: Value<'static>) -> Entry<'sta
 }
 
 /// How many cases a law or a property is checked in. Under an interpreter a few, for what it alone can see.
-pub(crate) const CASES: u64 = if cfg!(miri) { 5 } else { 10_000 };
+pub(crate) const CASES: u64 = if cfg!(miri) { 2 } else { 10_000 };
 
 /// Makes tests of functions over drawn arguments, each with [`CASES`] cases that are the same in every run.
 macro_rules! properties {
@@ -152,7 +152,7 @@ macro_rules! properties {
             fn $name() {
                 fn property($($argument: $type),*) -> $result $body
                 quickcheck::QuickCheck::new()
-                    .rng(quickcheck::Gen::from_size_and_seed(64, 0))
+                    .rng(quickcheck::Gen::from_size_and_seed(if cfg!(miri) { 8 } else { 64 }, 0))
                     .tests($crate::laws::own::CASES)
                     .quickcheck(property as fn($($type),*) -> $result);
             }

@@ -42,8 +42,11 @@ fn every_kind_has_a_section_with_pictures_and_claims() {
     }
 }
 
-/// Returns the page, which a package of the crate by itself does not hold.
+/// Returns the page, which a package of the crate by itself does not hold, and which an interpreter has no file for.
 pub(crate) fn page() -> Option<String> {
+    if cfg!(miri) {
+        return None;
+    }
     let docs = root().join("docs");
     let page = docs.join("crdt-semantics.md");
     docs.is_dir()
