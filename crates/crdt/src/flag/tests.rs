@@ -36,7 +36,8 @@ fn a_dw_flag_is_disabled_while_a_disabling_is_that_nothing_saw() {
         let (unseen, all) = (unseen(run), run.join_of_deltas());
         let is_enabling = unseen.iter().any(|operation| matches!(operation, DwOperation::Enable));
         let is_disabling = unseen.iter().any(|operation| matches!(operation, DwOperation::Disable));
-        all.is_enabled() == (is_enabling && !is_disabling) && all.is_empty() != is_enabling
+        all.is_enabled() == (is_enabling && !is_disabling)
+            && all.is_empty() == (!is_enabling && !is_disabling)
     });
 }
 

@@ -51,12 +51,16 @@ fn a_deleted_dw_flag_keeps_what_the_deletion_did_not_see() {
 }
 
 #[test]
-fn a_dw_flag_that_holds_only_disablings_is_empty() {
-    let off = DwFlag::new().disable(dot(A, 1));
-    assert!(off.is_empty() && contents(&off).is_empty());
-    assert_eq!(off.pieces().len(), 1);
-    // Beside an enabling they are content, since they decide what is read.
-    let on = DwFlag::new().enable(dot(B, 1));
+fn a_dw_flag_that_holds_only_disablings_reads_as_absent_and_keeps_them() {
+    let (off, on) = (DwFlag::new().disable(dot(A, 1)), DwFlag::new().enable(dot(B, 1)));
+    assert!(!off.is_enabled() && !off.is_empty());
+    assert_eq!(contents(&off), [[1, 0, 0, 0, 0, 0, 0, 0, 1, 0]]);
+    let mut collected = off.clone();
+    collected.collect();
+    // What is enabled where they were collected must not differ from what is enabled where they were not.
+    assert_eq!(join([&collected, &on]).is_enabled(), join([&off, &on]).is_enabled());
     assert_eq!(contents(&join([&off, &on])).len(), 2);
-    assert_eq!(contents(&join([&off, &on]))[1], [2, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+    let mut cleared = off.clone();
+    cleared.clear(dot(A, 2));
+    assert!(cleared.is_empty() && contents(&cleared).is_empty());
 }
