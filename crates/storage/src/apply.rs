@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use trellis_crdt::{Atom, CounterError, Delta, Dot, Entry, Hlc, Kind, ReplicaId, Value};
 
-use crate::atoms::{Handle, SetEntry};
 use crate::batch::Undo;
-use crate::elements::ElementCursor;
+use crate::elements::{ElementCursor, elements_of};
 use crate::error::OperationError;
 use crate::fault;
 use crate::key::{is_valid_key, is_valid_value};
@@ -139,15 +138,22 @@ impl SlotState {
         writer: Writer,
         stamp: impl FnOnce() -> Hlc,
     ) -> Answer {
-        if let Some(kind) = kind {
+        // Once a deletion is under way, what it has left of the kind may be removals alone.
+        if let Some(kind) = kind
+            && from == ElementCursor::START
+        {
             self.writable(key, kind, kind.is_set().then_some(&[][..]))?;
         }
-        let (doomed, next) = self.doomed(key, kind, from, writer.delete_elements_max.max(1));
+        let Doomed { atoms: doomed, existed, next } =
+            self.doomed(key, kind, from, writer.delete_elements_max.max(1));
         if doomed.is_empty() {
             return Ok((Vec::new(), Outcome::Deleted { existed: false, next }));
         }
         // The one thing that can refuse a deletion does so before the first of several changes.
-        self.mint(writer)?;
+        let first = self.mint(writer)?;
+        if first.seq.checked_add(doomed.len() as u64).is_none() {
+            return Err(OperationError::DotTaken { slot: writer.slot, origin: writer.origin });
+        }
         let deletes_lww = doomed.iter().any(|(kind, _)| *kind == Kind::LwwRegister);
         let stamp = if deletes_lww { stamp() } else { Hlc::ZERO };
         let mut changes = Vec::with_capacity(doomed.len());
@@ -156,46 +162,35 @@ impl SlotState {
             let (change, ()) = self.write(&subject, writer, Edit::Delete(stamp), |_| ())?;
             changes.push(change);
         }
-        Ok((changes, Outcome::Deleted { existed: true, next }))
+        Ok((changes, Outcome::Deleted { existed, next }))
     }
 
     /// The atoms with content that one step of a deletion takes, and where the next one begins.
-    fn doomed(
-        &self,
-        key: &str,
-        kind: Option<Kind>,
-        from: ElementCursor,
-        elements_max: usize,
-    ) -> (Vec<(Kind, Option<Box<[u8]>>)>, Option<ElementCursor>) {
-        let (mut doomed, mut elements) = (Vec::new(), Vec::new());
+    fn doomed(&self, key: &str, kind: Option<Kind>, from: ElementCursor, elements_max: usize) -> Doomed {
+        let (mut doomed, mut existed, mut sets) = (Vec::new(), false, Vec::new());
         for (_, held) in self.entries_of(key, self.hash.of_name(key.as_bytes())) {
             match held {
                 _ if kind.is_some_and(|kind| kind != held.kind()) => {}
                 Held::Atom(record) => {
-                    if from == ElementCursor::START && self.exists(&held) {
+                    if from == ElementCursor::START && !record.value(&self.origins).is_empty() {
+                        existed |= self.exists(&held);
                         doomed.push((record.kind, None));
                     }
                 }
-                Held::Set(set) if set.existing > 0 => {
-                    elements.extend(first_elements(set, from, elements_max));
-                }
+                Held::Set(set) if set.existing > 0 => sets.push(set),
                 Held::Set(_) => {}
             }
         }
         doomed.sort_unstable();
-        elements.sort_unstable();
-        // Where one set or both have more, the step ends before the first position that it has no room for.
-        let next = match (elements.first(), elements.get(elements_max)) {
-            (Some((first, ..)), Some((beyond, ..))) => first.checked_add(1).map(|second| second.max(*beyond)),
-            _ => None,
-        };
-        for (position, kind, handle) in elements {
+        let (elements, next) = elements_of(&sets, from, elements_max);
+        for (kind, handle) in elements {
             let record = self.atoms.record(handle);
-            if next.is_none_or(|next| position < next) && !record.value(&self.origins).is_empty() {
+            if !record.value(&self.origins).is_empty() {
+                existed = true;
                 doomed.push((kind, Some(record.name.into())));
             }
         }
-        (doomed, next.map(ElementCursor::new))
+        Doomed { atoms: doomed, existed, next }
     }
 
     /// Changes one atom under the next dot, which the clock takes at once: own dots have no gaps. `tell` sees what
@@ -305,22 +300,14 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// One element more than `count`, to tell where the next step begins, and all that share the last one's position: a
-/// cursor cannot point between them.
-fn first_elements(
-    set: &SetEntry,
-    from: ElementCursor,
-    count: usize,
-) -> impl Iterator<Item = (u32, Kind, Handle)> + '_ {
-    let mut taken = 0;
-    let mut last = None;
-    let is_taken = move |(position, _): &(u32, Handle)| {
-        let is_of_the_last = last.replace(*position) == Some(*position);
-        taken += 1;
-        taken <= count + 1 || is_of_the_last
-    };
-    let beyond = set.elements.beginning_at(from.position()).take_while(is_taken);
-    beyond.map(|(position, handle)| (position, set.kind, handle))
+/// What one step of a deletion takes.
+struct Doomed {
+    /// Kind, and of sets the element. None of them is empty; a flag that is disabled is among them.
+    atoms: Vec<(Kind, Option<Box<[u8]>>)>,
+    /// Whether a reader finds any of them.
+    existed: bool,
+    /// Where the next step begins.
+    next: Option<ElementCursor>,
 }
 
 fn check_value(bytes: &[u8]) -> Result<(), OperationError> {

@@ -13,6 +13,9 @@ use crate::table::Table;
 pub(crate) struct Handle(NonZeroU32);
 
 impl Handle {
+    pub(crate) const MIN: Self = Self(NonZeroU32::MIN);
+    pub(crate) const MAX: Self = Self(NonZeroU32::MAX);
+
     pub(crate) fn from_index(index: usize) -> Self {
         let number = u32::try_from(index).ok().and_then(|index| NonZeroU32::MIN.checked_add(index));
         Self(number.expect("memory ends long before 2^32 atoms of one slot"))

@@ -74,7 +74,7 @@ impl SlotState {
         let (value, after) = self.read_opened(&subject, &opened);
         drop(value);
         let origin = self.origins.place(dot.actor).expect("whoever wrote is an origin");
-        self.origins.log_mut(origin).forget(dot.seq);
+        self.origins.log_mut(origin).forget(dot.seq, handle);
         match record {
             None => {
                 self.abandon(&subject, opened);

@@ -81,13 +81,17 @@ impl SlotState {
     }
 
     /// Takes over what a snapshot knows of the dots of its atoms, which have been merged before.
-    pub(crate) fn restore_header(&mut self, header: &SlotHeader) {
+    ///
+    /// Early dots beyond the bound, which may have been another one, are forgotten: they are asked for once more.
+    pub(crate) fn restore_header(&mut self, header: &SlotHeader, early_max: usize) {
         self.ceiling.merge(&header.ceiling);
         self.floor.merge(&header.floor);
-        for dot in &header.early {
-            self.early.insert(*dot);
-            self.ceiling.raise(dot.actor, dot.seq);
-        }
         self.adopt(&header.clock);
+        for dot in &header.early {
+            self.ceiling.raise(dot.actor, dot.seq);
+            if !self.clock.covers(*dot) && self.early.len() < early_max {
+                self.early.insert(*dot);
+            }
+        }
     }
 }

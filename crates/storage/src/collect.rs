@@ -10,6 +10,7 @@ use crate::error::MergeError;
 use crate::fault;
 use crate::key::slot_of;
 use crate::slot::{SlotState, Standing, Subject};
+use crate::table::Table;
 
 /// One atom of which something was dropped: for the log, so that replay drops it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +62,14 @@ impl SlotState {
         let mut collected = Vec::new();
         for _ in 0..examine_max.min(self.collectable.len()) {
             let Some(handle) = self.collectable.pop_front() else { break };
-            // A handle that names another atom by now, which is not waiting.
-            let Some(record) = self.atoms.atom(handle).filter(|record| record.is_waiting) else { continue };
+            self.queued.remove(handle);
+            let Some(record) = self.atoms.atom(handle) else { continue };
             let list = record.list(&self.origins);
             let is_in_part = || list.iter().any(|(origin, seq)| stable.get(origin) >= seq);
             if stable.dominates(&list) || (fault::is_off("R10 the whole list must be stable") && is_in_part())
             {
                 collected.extend(self.drop_stable(handle, list));
-            } else {
+            } else if record.value(&self.origins).is_collectable() && self.queued.insert(handle) {
                 self.collectable.push_back(handle);
             }
         }
@@ -106,8 +107,7 @@ impl SlotState {
             set,
             handle: Some(handle),
         };
-        let mut opened = self.open(&subject);
-        opened.stop_waiting();
+        let opened = self.open(&subject);
         let (mut value, before) = self.read_opened(&subject, &opened);
         let has_something = value.is_collectable();
         let is_whole = value.is_empty();
@@ -117,7 +117,7 @@ impl SlotState {
                 list.iter().filter(|(origin, _)| is_whole || value.context().get(*origin) == 0)
             {
                 let place = self.origins.place(origin).expect("a list names origins of the slot");
-                self.origins.log_mut(place).forget(seq);
+                self.origins.log_mut(place).forget(seq, handle);
             }
         }
         if is_whole {
@@ -147,9 +147,9 @@ impl SlotState {
             return;
         };
         let position = self.hash.of_name(element).position();
-        let elements = &mut self.atoms.set_mut(set).elements;
-        elements.remove(position, handle);
-        if elements.is_empty() {
+        self.change_elements(set, |elements| elements.remove(position, handle));
+        if self.atoms.set(set).elements.is_empty() {
+            self.change_elements(set, |elements| *elements = Table::default());
             self.table.remove(subject.hash.position(), set);
             self.atoms.remove(set);
         }

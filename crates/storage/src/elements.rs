@@ -2,6 +2,7 @@
 
 use trellis_crdt::Kind;
 
+use crate::atoms::{Handle, SetEntry};
 use crate::error::ReadError;
 use crate::slot::{Held, SlotState};
 
@@ -79,6 +80,39 @@ impl SlotState {
         }
         page
     }
+}
+
+/// The elements of several sets from a cursor on, about `count` of them in the order of their hashes, and where to go
+/// on. A cursor cannot point between elements of one position, so those are taken together.
+pub(crate) fn elements_of(
+    sets: &[&SetEntry],
+    from: ElementCursor,
+    count: usize,
+) -> (Vec<(Kind, Handle)>, Option<ElementCursor>) {
+    let mut elements: Vec<(u32, Kind, Handle)> =
+        sets.iter().flat_map(|set| first_elements(set, from, count)).collect();
+    elements.sort_unstable();
+    // Where one set or several have more, it ends before the first position that there is no room for.
+    let next = match (elements.first(), elements.get(count)) {
+        (Some((first, ..)), Some((beyond, ..))) => first.checked_add(1).map(|second| second.max(*beyond)),
+        _ => None,
+    };
+    elements.retain(|(position, ..)| next.is_none_or(|next| *position < next));
+    let elements = elements.into_iter().map(|(_, kind, handle)| (kind, handle)).collect();
+    (elements, next.map(ElementCursor::new))
+}
+
+/// The first elements from a position on: one more than `count`, to tell where the next step begins, and all that share
+/// the last one's position, since a cursor cannot point between them.
+fn first_elements(set: &SetEntry, from: ElementCursor, count: usize) -> Vec<(u32, Kind, Handle)> {
+    let mut first: Vec<(u32, Kind, Handle)> = Vec::new();
+    for (position, handle) in set.elements.beginning_at(from.position()) {
+        if first.len() > count && first.last().is_some_and(|(last, ..)| *last != position) {
+            break;
+        }
+        first.push((position, set.kind, handle));
+    }
+    first
 }
 
 /// What an element takes in an answer beside its own bytes, roughly.

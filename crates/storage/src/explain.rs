@@ -3,7 +3,7 @@
 use trellis_crdt::{Dot, Hlc, Kind, ReplicaId, Slot, Value, VersionVector};
 
 use crate::atoms::Handle;
-use crate::elements::ElementCursor;
+use crate::elements::{ElementCursor, elements_of};
 use crate::slot::{Held, SlotState, exists};
 
 /// What a key is made of.
@@ -11,7 +11,7 @@ use crate::slot::{Held, SlotState, exists};
 pub struct Explained {
     /// The slot of the key.
     pub slot: u8,
-    /// The atoms under the key, ascending by kind, the elements of a set in the order of their hashes.
+    /// The atoms under the key, ascending by kind, then the elements of its sets in the order of their hashes.
     pub atoms: Vec<ExplainedAtom>,
     /// Where to go on among the elements of sets; `None` at the end.
     pub next: Option<ElementCursor>,
@@ -64,29 +64,18 @@ pub enum Piece {
 
 impl SlotState {
     pub(crate) fn explain(&self, slot: u8, key: &str, from: ElementCursor, elements_max: usize) -> Explained {
-        let hash = self.hash.of_name(key.as_bytes());
-        let mut held: Vec<(Handle, Held<'_>)> = self.entries_of(key, hash).collect();
-        held.sort_unstable_by_key(|(_, held)| held.kind());
-        let (mut atoms, mut next) = (Vec::new(), None::<u32>);
-        for (handle, held) in held {
-            let Held::Set(set) = held else {
-                if from == ElementCursor::START {
-                    atoms.push(self.explain_atom(handle));
-                }
-                continue;
-            };
-            let mut last = None;
-            for (count, (position, element)) in set.elements.beginning_at(from.position()).enumerate() {
-                let is_full = count >= elements_max && last != Some(position);
-                if last.is_some() && is_full || next.is_some_and(|next| position >= next) {
-                    next = Some(next.map_or(position, |next| next.min(position)));
-                    break;
-                }
-                last = Some(position);
-                atoms.push(self.explain_atom(element));
+        let (mut atoms, mut sets) = (Vec::new(), Vec::new());
+        for (handle, held) in self.entries_of(key, self.hash.of_name(key.as_bytes())) {
+            match held {
+                Held::Set(set) => sets.push(set),
+                Held::Atom(_) if from == ElementCursor::START => atoms.push(self.explain_atom(handle)),
+                Held::Atom(_) => {}
             }
         }
-        Explained { slot, atoms, next: next.map(ElementCursor::new) }
+        atoms.sort_unstable_by_key(|atom| atom.kind);
+        let (elements, next) = elements_of(&sets, from, elements_max.max(1));
+        atoms.extend(elements.into_iter().map(|(_, handle)| self.explain_atom(handle)));
+        Explained { slot, atoms, next }
     }
 
     fn explain_atom(&self, handle: Handle) -> ExplainedAtom {

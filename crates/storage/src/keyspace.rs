@@ -271,7 +271,8 @@ impl Keyspace {
     ///
     /// The other way round, the clock would have the entries skipped as removed. Idempotent.
     pub fn restore_header(&mut self, slot: u8, header: &SlotHeader) {
-        self.slot_mut(slot).restore_header(header);
+        let early_max = self.config.early_max_per_slot;
+        self.slot_mut(slot).restore_header(header, early_max);
     }
 
     /// The floor of `slot`: the join of the lists, as they were, of the atoms of which collection dropped anything.
@@ -294,7 +295,8 @@ impl Keyspace {
         self.slot_mut(collected.slot()).replay_collected(collected);
     }
 
-    /// Number of atoms in `slot` that wait for collection, at most one entry each.
+    /// Number of entries in the queue of collection of `slot`: at most one for each atom that there was at one time, and
+    /// some that turn out to have nothing to drop.
     pub fn collectable_len(&self, slot: u8) -> usize {
         self.slot(slot).collectable.len()
     }
@@ -332,7 +334,8 @@ impl Keyspace {
         for slot in &self.slots {
             usage.atoms += slot.atoms.len();
             usage.index_entries += slot.origins.live();
-            usage.index_bytes += slot.origins.bytes() + slot.table.bytes() + slot.atoms.bytes();
+            usage.index_bytes +=
+                slot.origins.bytes() + slot.table.bytes() + slot.atoms.bytes() + slot.element_bytes;
             usage.early += slot.early.len();
             usage.kinds.iter_mut().zip(slot.usage).for_each(|(sum, kind)| *sum += kind);
         }

@@ -14,6 +14,8 @@
 //! # What it does not do
 //! It reads no clock, draws no randomness, touches no file and no socket, and knows nothing of durability: whoever
 //! holds a keyspace logs what it returns before anybody hears of it. It minds no membership: what is stable it is told.
+//! It does not yet bring up to date whoever comes back with a state from before a collection (R8): a floor is kept, and
+//! [`Keyspace::adopt`] does not inherit it.
 //!
 //! # Two types to know
 //! [`Keyspace`] is the state machine; [`ScanCursor`] is how a peer that lacks something is served from it.

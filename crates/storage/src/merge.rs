@@ -141,7 +141,7 @@ impl SlotState {
     /// The atom whose newest operation of that origin has this dot.
     fn live_atom(&self, dot: Dot) -> Option<Handle> {
         let origin = self.origins.place(dot.actor)?;
-        self.origins.log(origin).find(dot.seq).filter(|atom| self.is_named(*atom, origin, dot.seq))
+        self.origins.log(origin).find(dot.seq).find(|atom| self.is_named(*atom, origin, dot.seq))
     }
 
     fn subject_of<'a>(&self, entry: &'a Entry<'_>) -> Subject<'a> {
@@ -151,6 +151,7 @@ impl SlotState {
 
 /// Refuses pieces that are as new as those held and yet say something else.
 fn check_pieces(held: &Value<'_>, other: &Value<'_>) -> Result<(), MergeError> {
+    let seen_alike = held.context() == other.context();
     let contradiction = match (held, other) {
         (Value::GCounter(held), Value::GCounter(other)) => {
             slot_that_differs(other.slots(), |actor| held.slot(actor))
@@ -163,22 +164,52 @@ fn check_pieces(held: &Value<'_>, other: &Value<'_>) -> Result<(), MergeError> {
             let differs = held.stamp() != other.stamp() || held.value() != other.value();
             held.dot().filter(|_| is_same_write && differs)
         }
-        (Value::MvRegister(held), Value::MvRegister(other)) => {
-            let differs =
-                |(dot, value): &(Dot, _)| held.pieces().any(|(ours, held)| ours == *dot && held != *value);
-            other.pieces().find(differs).map(|(dot, _)| dot)
+        (Value::MvRegister(ours), Value::MvRegister(theirs)) => {
+            piece_that_differs(ours.pieces(), theirs.pieces(), seen_alike)
         }
-        (Value::DwFlag(held), Value::DwFlag(other)) => {
-            let differs =
-                |(dot, is_on): &(Dot, bool)| held.pieces().any(|(ours, held)| ours == *dot && held != *is_on);
-            other.pieces().find(differs).map(|(dot, _)| dot)
+        (Value::DwFlag(ours), Value::DwFlag(theirs)) => {
+            piece_that_differs(ours.pieces(), theirs.pieces(), seen_alike)
+        }
+        (Value::GSet(ours), Value::GSet(theirs))
+        | (Value::OrSet(ours), Value::OrSet(theirs))
+        | (Value::EwFlag(ours), Value::EwFlag(theirs)) => {
+            let bare = |dot| (dot, ());
+            piece_that_differs(ours.dots().map(bare), theirs.dots().map(bare), seen_alike)
         }
         _ => None,
     };
     contradiction.map_or(Ok(()), |dot| Err(MergeError::Contradiction { dot }))
 }
 
-/// What an owner has counted up to one of its increments is one pair of numbers for ever; resets may differ.
+/// What hangs on a dot is the same everywhere; and whoever has `seen_alike` holds the same dots. Both ascend.
+fn piece_that_differs<T: PartialEq>(
+    ours: impl Iterator<Item = (Dot, T)>,
+    theirs: impl Iterator<Item = (Dot, T)>,
+    seen_alike: bool,
+) -> Option<Dot> {
+    let (mut ours, mut theirs) = (ours.peekable(), theirs.peekable());
+    loop {
+        match (ours.peek(), theirs.peek()) {
+            (None, None) => return None,
+            (Some((dot, _)), None) | (None, Some((dot, _))) => return seen_alike.then_some(*dot),
+            (Some((held, our_content)), Some((dot, content))) if held == dot => {
+                if our_content != content {
+                    return Some(*dot);
+                }
+                ours.next();
+                theirs.next();
+            }
+            (Some((held, _)), Some((dot, _))) => {
+                if seen_alike {
+                    return Some(*held.min(dot));
+                }
+                let _ = if held < dot { ours.next() } else { theirs.next() };
+            }
+        }
+    }
+}
+
+/// What an owner has counted up to one of its increments, and since when, is the same for ever; resets may differ.
 fn slot_that_differs<'s>(
     mut others: impl Iterator<Item = (ReplicaId, &'s Slot)>,
     held: impl Fn(ReplicaId) -> Option<&'s Slot>,

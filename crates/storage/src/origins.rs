@@ -3,7 +3,7 @@
 //! Invariant: of each atom and each origin in its list, the newest seq is in the log of that origin, and no log has
 //! much more than that: what was superseded goes when a third of a log is of no use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
 use trellis_crdt::ReplicaId;
@@ -19,13 +19,12 @@ pub(crate) struct Origins {
     ids: Vec<ReplicaId>,
     /// By place.
     logs: Vec<OriginLog>,
-    /// Ascending by id.
-    places: Vec<(ReplicaId, usize)>,
+    places: BTreeMap<ReplicaId, usize>,
 }
 
 impl Origins {
     pub(crate) fn place(&self, id: ReplicaId) -> Option<usize> {
-        self.search(id).ok().map(|found| self.places[found].1)
+        self.places.get(&id).copied()
     }
 
     pub(crate) fn id(&self, place: usize) -> ReplicaId {
@@ -33,16 +32,11 @@ impl Origins {
     }
 
     pub(crate) fn intern(&mut self, id: ReplicaId) -> usize {
-        match self.search(id) {
-            Ok(found) => self.places[found].1,
-            Err(missing) => {
-                let place = self.ids.len();
-                self.ids.push(id);
-                self.logs.push(OriginLog::default());
-                self.places.insert(missing, (id, place));
-                place
-            }
-        }
+        *self.places.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.logs.push(OriginLog::default());
+            self.ids.len() - 1
+        })
     }
 
     pub(crate) fn log(&self, place: usize) -> &OriginLog {
@@ -55,8 +49,8 @@ impl Origins {
 
     /// The place of the first origin, or of the first after `id`, in ascending order of the ids.
     pub(crate) fn next(&self, id: Option<ReplicaId>) -> Option<usize> {
-        let beyond = id.map_or(0, |id| self.places.partition_point(|(held, _)| *held <= id));
-        self.places.get(beyond).map(|(_, place)| *place)
+        let beyond = id.map_or(Unbounded, Excluded);
+        self.places.range((beyond, Unbounded)).next().map(|(_, place)| *place)
     }
 
     /// Number of (atom, origin) pairs.
@@ -68,10 +62,6 @@ impl Origins {
     pub(crate) fn bytes(&self) -> usize {
         self.logs.iter().map(OriginLog::bytes).sum()
     }
-
-    fn search(&self, id: ReplicaId) -> Result<usize, usize> {
-        self.places.binary_search_by_key(&id, |(held, _)| *held)
-    }
 }
 
 /// Seq → atom of one origin, those that are of use and some that are not.
@@ -82,8 +72,8 @@ impl Origins {
 pub(crate) struct OriginLog {
     /// Ascending by seq.
     appended: Vec<Logged>,
-    /// Below the last appended one.
-    strays: BTreeMap<u64, Handle>,
+    /// Not above the last appended one.
+    strays: BTreeSet<(u64, Handle)>,
     /// How many atoms name this origin in their lists.
     live: usize,
     /// How many seqs were superseded since the last compaction.
@@ -111,7 +101,8 @@ impl Logged {
 impl OriginLog {
     /// Notes that an atom names `seq` for this origin; `is_first` when it named none before.
     pub(crate) fn note(&mut self, seq: u64, atom: Handle, is_first: bool) {
-        if self.appended.len() + self.strays.len() > self.live + self.live / 2 + SLACK {
+        let is_of_use = self.appended.len() + self.strays.len() <= self.live + self.live / 2 + SLACK;
+        if !is_of_use || self.strays.len() > SLACK + self.appended.len() / 8 {
             self.compact();
         }
         self.live += usize::from(is_first);
@@ -122,38 +113,40 @@ impl OriginLog {
             }
             self.appended.push(Logged::new(seq, atom));
         } else {
-            self.strays.insert(seq, atom);
-            if self.strays.len() > SLACK + self.appended.len() / 8 {
-                self.compact();
-            }
+            self.strays.insert((seq, atom));
         }
     }
 
-    /// Forgets a seq that an atom named until now: the origin leaves its list, or the atom goes.
+    /// Forgets that an atom names a seq: the origin leaves its list, or the atom goes.
     ///
     /// O(log n), and a pass over the log for the first one after others were superseded: a seq that was superseded
     /// must not stay behind as the newest of its atom.
-    pub(crate) fn forget(&mut self, seq: u64) {
+    pub(crate) fn forget(&mut self, seq: u64, atom: Handle) {
         if self.superseded > 0 {
             self.compact();
         }
         self.live -= 1;
-        if self.strays.remove(&seq).is_none() {
-            let place = self.appended.binary_search_by_key(&seq, Logged::seq);
-            self.appended[place.expect("the log holds every seq that an atom names")].atom = None;
+        if !self.strays.remove(&(seq, atom))
+            && let Some(place) = self.place(seq)
+            && self.appended[place].atom == Some(atom)
+        {
+            self.appended[place].atom = None;
         }
     }
 
-    /// The atom that this seq changed, if it is of use still or was not long ago.
-    pub(crate) fn find(&self, seq: u64) -> Option<Handle> {
+    /// The atoms that this seq changed, as far as they are of use still or were not long ago: one, unless several
+    /// processes wrote under one ReplicaId, or bytes rotted on their way.
+    pub(crate) fn find(&self, seq: u64) -> impl Iterator<Item = Handle> {
         // What is beyond the last is asked for most.
-        if self.appended.last().is_none_or(|last| last.seq() < seq) {
-            return None;
-        }
-        match self.appended.binary_search_by_key(&seq, Logged::seq) {
-            Ok(place) => self.appended[place].atom,
-            Err(_) => self.strays.get(&seq).copied(),
-        }
+        let is_beyond = self.appended.last().is_none_or(|last| last.seq() < seq);
+        let appended = if is_beyond { None } else { self.place(seq) };
+        let strays = (!is_beyond).then(|| self.strays.range((seq, Handle::MIN)..=(seq, Handle::MAX)));
+        let appended = appended.and_then(|place| self.appended[place].atom);
+        appended.into_iter().chain(strays.into_iter().flatten().map(|(_, atom)| *atom))
+    }
+
+    fn place(&self, seq: u64) -> Option<usize> {
+        self.appended.binary_search_by_key(&seq, Logged::seq).ok()
     }
 
     /// Seqs and atoms beyond a seq, ascending.
@@ -162,8 +155,7 @@ impl OriginLog {
         let appended = self.appended[start..].iter();
         let mut appended =
             appended.filter_map(|logged| logged.atom.map(|atom| (logged.seq(), atom))).peekable();
-        let mut strays =
-            self.strays.range((Excluded(seq), Unbounded)).map(|(seq, atom)| (*seq, *atom)).peekable();
+        let mut strays = self.strays.range((Excluded((seq, Handle::MAX)), Unbounded)).copied().peekable();
         core::iter::from_fn(move || match (appended.peek(), strays.peek()) {
             (Some((ours, _)), Some((theirs, _))) if theirs < ours => strays.next(),
             (Some(_), _) => appended.next(),
@@ -199,6 +191,17 @@ pub(crate) struct HandleSet {
 }
 
 impl HandleSet {
+    pub(crate) fn contains(&self, handle: Handle) -> bool {
+        let word = self.words.get(handle.index() / 64).copied().unwrap_or(0);
+        word & (1 << (handle.index() % 64)) != 0
+    }
+
+    pub(crate) fn remove(&mut self, handle: Handle) {
+        if let Some(word) = self.words.get_mut(handle.index() / 64) {
+            *word &= !(1 << (handle.index() % 64));
+        }
+    }
+
     /// Adds a handle; returns whether it was not there.
     pub(crate) fn insert(&mut self, handle: Handle) -> bool {
         let (word, bit) = (handle.index() / 64, 1_u64 << (handle.index() % 64));

@@ -18,8 +18,6 @@ pub(crate) struct Record<'a> {
     pub(crate) set: Option<Handle>,
     /// The key, or the element.
     pub(crate) name: &'a [u8],
-    /// Something of it may be dropped once it is stable.
-    pub(crate) is_waiting: bool,
     /// List and pieces.
     body: &'a [u8],
 }
@@ -28,14 +26,13 @@ impl<'a> Record<'a> {
     /// Reads the head of a record.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
         let mut input = Reader::new(bytes);
-        let first = sound(input.u8());
-        let kind = Kind::from_code(first & !WAITING).expect(WRITTEN_HERE);
+        let kind = Kind::from_code(sound(input.u8())).expect(WRITTEN_HERE);
         let set = kind.is_set().then(|| {
             let handle = core::array::from_fn(|_| sound(input.u8()));
             Handle::from_bytes(handle).expect(WRITTEN_HERE)
         });
         let name = sound(input.bytes());
-        Self { kind, set, name, is_waiting: first & WAITING != 0, body: input.rest() }
+        Self { kind, set, name, body: input.rest() }
     }
 
     /// Reads the list. O(origins).
@@ -95,31 +92,21 @@ impl Iterator for Listed<'_> {
     }
 }
 
-/// What is written before the list.
-pub(crate) struct Head<'a> {
-    /// Of elements of sets.
-    pub(crate) set: Option<Handle>,
-    pub(crate) name: &'a [u8],
-    pub(crate) is_waiting: bool,
-}
-
-/// Appends a record. Every origin of the value's list is known to `origins`.
-pub(crate) fn write_record(out: &mut Vec<u8>, head: Head<'_>, value: &Value<'_>, origins: &Origins) {
-    let waiting = if head.is_waiting { WAITING } else { 0 };
-    out.push(value.kind().code() | waiting);
-    if let Some(set) = head.set {
+/// Appends a record. `set` is given for elements of sets; every origin of the value's list is known to `origins`.
+pub(crate) fn write_record(
+    out: &mut Vec<u8>,
+    set: Option<Handle>,
+    name: &[u8],
+    value: &Value<'_>,
+    origins: &Origins,
+) {
+    out.push(value.kind().code());
+    if let Some(set) = set {
         out.extend_from_slice(&set.to_bytes());
     }
-    write_bytes(out, head.name);
+    write_bytes(out, name);
     write_list(out, value.context(), origins);
     value.encode_pieces(out);
-}
-
-/// Marks a record, if there is one, as not waiting for collection.
-pub(crate) fn stop_waiting(record: &mut [u8]) {
-    if let Some(first) = record.first_mut() {
-        *first &= !WAITING;
-    }
 }
 
 fn write_list(out: &mut Vec<u8>, list: &VersionVector<ReplicaId>, origins: &Origins) {
@@ -137,6 +124,4 @@ fn sound<T, E: core::fmt::Debug>(read: Result<T, E>) -> T {
     read.expect(WRITTEN_HERE)
 }
 
-/// The bit of the first byte that is not the kind's.
-const WAITING: u8 = 0x80;
 const WRITTEN_HERE: &str = "a record is what was written here";

@@ -82,7 +82,9 @@ impl SlotState {
                     return ScanStep { entries, is_done: false, is_void: false };
                 }
                 cursor.position = Some((origin, seq));
-                if self.is_named(atom, place, seq) && cursor.sent.insert(atom) {
+                // Asked in this order, an atom with many origins has its list read a few times only.
+                if !cursor.sent.contains(atom) && self.is_named(atom, place, seq) {
+                    cursor.sent.insert(atom);
                     let entry = self.encode_entry(atom);
                     bytes += entry.len();
                     entries.push(entry);

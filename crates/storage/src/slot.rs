@@ -12,8 +12,8 @@ use crate::batch::Undo;
 use crate::digest::{KeyedHash, NameHash};
 use crate::early_set::EarlySet;
 use crate::fault;
-use crate::origins::Origins;
-use crate::record::{Head, Record, stop_waiting, write_record};
+use crate::origins::{HandleSet, Origins};
+use crate::record::{Record, write_record};
 use crate::table::Table;
 use crate::usage::KindUsage;
 use crate::warm::Pass;
@@ -33,11 +33,16 @@ pub(crate) struct SlotState {
     pub(crate) ceiling: VersionVector,
     /// The join of the lists, as they were, of the atoms of which collection dropped anything.
     pub(crate) floor: VersionVector,
-    /// Atoms of which something may be dropped once it is stable; some that are not any more.
+    /// Atoms of which something could be dropped when they were changed, each once. A handle stays until its turn
+    /// comes, whatever has become of it.
     pub(crate) collectable: VecDeque<Handle>,
+    /// What is in the queue.
+    pub(crate) queued: HandleSet,
     /// How often something was dropped: a scan that this happens to is void.
     pub(crate) drops: u64,
     pub(crate) digest: u128,
+    /// Bytes of the tables of sets.
+    pub(crate) element_bytes: usize,
     pub(crate) usage: [KindUsage; Kind::ALL.len()],
     /// What a batch that is under way has written, in order.
     pub(crate) undo: Option<Vec<Undo>>,
@@ -73,8 +78,10 @@ impl SlotState {
             ceiling: VersionVector::new(),
             floor: VersionVector::new(),
             collectable: VecDeque::new(),
+            queued: HandleSet::default(),
             drops: 0,
             digest: 0,
+            element_bytes: 0,
             usage: Default::default(),
             undo: None,
             scratch: Vec::new(),
@@ -146,18 +153,17 @@ impl SlotState {
                 self.origins.log_mut(place).note(dot.seq, handle, is_first);
             }
         }
-        self.news = news;
-        // Once in the queue it stays there until its turn comes, so that the queue has an atom once.
-        let was_waiting = opened.record().is_some_and(|record| record.is_waiting);
-        let is_waiting = was_waiting || value.is_collectable();
-        if is_waiting && !was_waiting {
+        if news.capacity() <= NEWS_KEPT {
+            self.news = news;
+        }
+        if value.is_collectable() && self.queued.insert(handle) {
             self.collectable.push_back(handle);
         }
         let after = Standing::of(subject, value, &self.hash, &mut self.scratch);
         self.restate(subject.kind, set, before, after);
         self.scratch.clear();
         let name = subject.element.unwrap_or(subject.key.as_bytes());
-        write_record(&mut self.scratch, Head { set, name, is_waiting }, value, &self.origins);
+        write_record(&mut self.scratch, set, name, value, &self.origins);
         handle
     }
 
@@ -225,8 +231,16 @@ impl SlotState {
         });
         let handle = self.atoms.insert(Stored::nothing());
         let position = self.hash.of_name(element).position();
-        self.atoms.set_mut(set).elements.insert(position, handle);
+        self.change_elements(set, |elements| elements.insert(position, handle));
         (handle, Some(set))
+    }
+
+    /// Changes the table of a set, and accounts for its bytes.
+    pub(crate) fn change_elements(&mut self, set: Handle, change: impl FnOnce(&mut Table)) {
+        let elements = &mut self.atoms.set_mut(set).elements;
+        let before = elements.bytes();
+        change(elements);
+        self.element_bytes = self.element_bytes + elements.bytes() - before;
     }
 
     /// Takes over a clock up to which everything has been merged, and closes the gaps that this leaves none of.
@@ -265,7 +279,8 @@ impl SlotState {
         found: Option<Handle>,
     ) -> Subject<'a> {
         let (set, handle) = match element {
-            None => (None, found),
+            // Of a set there is an atom for each element, and none for the whole.
+            None => (None, found.filter(|_| !kind.is_set())),
             Some(element) => (found, found.and_then(|set| self.element_of(self.atoms.set(set), element))),
         };
         Subject { key, hash, kind, element, set, handle }
@@ -337,11 +352,6 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// The atom is out of the queue of those that wait for collection.
-    pub(crate) fn stop_waiting(&mut self) {
-        stop_waiting(&mut self.record);
-    }
-
     /// The bytes that were opened, unless the atom was not there.
     pub(crate) fn copy(&self) -> Option<Box<[u8]>> {
         (!self.record.is_empty()).then(|| self.record.clone())
@@ -425,3 +435,5 @@ pub(crate) const fn kind_index(kind: Kind) -> usize {
 
 /// Larger values are spelled in memory of their own, so that one of them does not stay with every slot.
 const SCRATCH_BYTES_KEPT: usize = 4096;
+/// Room for more dots than most changes bring.
+const NEWS_KEPT: usize = 64;

@@ -32,7 +32,7 @@ impl Table {
     /// Adds a handle under a hash that may have others.
     pub(crate) fn insert(&mut self, hash: u32, handle: Handle) {
         if (self.len + 1) * FULL_SHARE.1 > self.homes * FULL_SHARE.0 {
-            self.grow();
+            self.rebuild(self.homes + self.homes * GROWTH.0 / GROWTH.1 + HOMES_MIN);
         }
         let place = self.beyond(hash);
         self.put(place, Place { hash, handle: Some(handle) });
@@ -52,6 +52,9 @@ impl Table {
         self.places.copy_within(place + 1..=end, place);
         self.places[end].handle = None;
         self.len -= 1;
+        if self.homes > HOMES_MIN && self.len * EMPTY_SHARE < self.homes {
+            self.rebuild(self.len * 2 + HOMES_MIN);
+        }
     }
 
     /// Returns the handles under a hash.
@@ -103,8 +106,8 @@ impl Table {
         }
     }
 
-    fn grow(&mut self) {
-        let homes = self.homes + self.homes * GROWTH.0 / GROWTH.1 + HOMES_MIN;
+    /// Gives the table another number of homes. O(both).
+    fn rebuild(&mut self, homes: usize) {
         let free = Place { hash: 0, handle: None };
         let held = core::mem::replace(&mut self.places, vec![free; homes]);
         self.homes = homes;
@@ -131,6 +134,9 @@ impl Table {
 const FULL_SHARE: (usize, usize) = (4, 5);
 /// By how much it grows: three tenths, so that little memory waits to be used.
 const GROWTH: (usize, usize) = (3, 10);
+/// The share of the homes, one in so many, below which it shrinks: a set that was large once is read in pages, and free
+/// places are passed over one by one.
+const EMPTY_SHARE: usize = 8;
 /// How many homes the smallest table has.
 const HOMES_MIN: usize = 4;
 

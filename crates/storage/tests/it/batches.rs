@@ -57,6 +57,21 @@ fn a_set_that_takes_several_steps_is_not_deleted_in_a_batch() {
     assert_eq!(a.keyspace.keys(), 1);
 }
 
+#[test]
+fn refused_batches_do_not_fill_the_queue_of_collection() {
+    let mut a = Replica::new(1);
+    let key = keys_of_slot(7, 2);
+    a.one(&incr(&key[1], 1));
+    for _ in 0..100 {
+        let batch = [add(&key[0], "x"), remove(&key[0], "x"), set(&key[1], Kind::LwwRegister, "refused")];
+        assert!(a.keyspace.apply_batch(&batch, a.id, || Hlc::ZERO).is_err());
+    }
+    assert_eq!(a.keyspace.usage().atoms, 1);
+    assert!(a.keyspace.collectable_len(7) <= 2, "at most one entry for each atom that there was");
+    a.keyspace.collect(7, &VersionVector::new(), 9);
+    assert_eq!(a.keyspace.collectable_len(7), 0);
+}
+
 quickcheck! {
     fn a_batch_is_its_operations_one_by_one_or_nothing(before: Vec<u8>, batched: Vec<u8>, after: Vec<u8>) -> bool {
         let keys = [keys_of_slot(SLOT, 2), keys_of_slot(SLOT + 1, 1)].concat();

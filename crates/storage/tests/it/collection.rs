@@ -11,7 +11,7 @@ use trellis_storage::{CaptureCursor, Collected, Operation, ScanCursor};
 
 use crate::reference::{Known, List, Name, Op, What, content, raise};
 use crate::support::{
-    Dice, Replica, Sent, assert_same, del, incr, keys_of_slot, name_of, set, shown, switch,
+    Dice, Replica, Sent, assert_same, del, del_kind, incr, keys_of_slot, name_of, set, shown, switch,
 };
 
 #[test]
@@ -77,6 +77,44 @@ fn a_deletion_is_forgotten_once_all_have_it_and_the_key_can_be_used_again() {
         assert_eq!(a.keyspace.read(&key, None).unwrap().kinds, [kind]);
         assert_same(&a, &b, slot);
     }
+}
+
+#[test]
+fn a_dw_flag_enabled_after_its_disabling_was_forgotten_is_enabled_everywhere() {
+    let (mut b, mut c, mut y) = (Replica::new(1), Replica::new(2), Replica::new(3));
+    let key = keys_of_slot(7, 1).remove(0);
+    let disabled = b.one(&switch(&key, Kind::DwFlag, false));
+    c.take(&disabled);
+    y.take(&disabled);
+    // All three have all there is; C is the first to forget it, and enables.
+    let stable = c.keyspace.clock(7).clone();
+    c.keyspace.collect(7, &stable, 9);
+    let enabled = c.one(&switch(&key, Kind::DwFlag, true));
+    b.take(&enabled);
+    y.take(&enabled);
+    assert_eq!(c.keyspace.read(&key, None).unwrap().kinds, [Kind::DwFlag]);
+    assert_eq!(
+        y.keyspace.read(&key, None).unwrap().kinds,
+        [Kind::DwFlag],
+        "the enabling had seen the disabling"
+    );
+    assert_same(&c, &y, 7);
+}
+
+#[test]
+fn a_dw_flag_that_was_enabled_and_disabled_concurrently_can_be_deleted_and_forgotten() {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    let key = keys_of_slot(7, 1).remove(0);
+    let (on, off) = (a.one(&switch(&key, Kind::DwFlag, true)), b.one(&switch(&key, Kind::DwFlag, false)));
+    a.take(&off);
+    b.take(&on);
+    let (deleted, _) = a.apply(&del_kind(&key, Kind::DwFlag)).unwrap();
+    for sent in &deleted {
+        b.take(sent);
+    }
+    let stable = a.keyspace.clock(7).clone();
+    a.keyspace.collect(7, &stable, 9);
+    assert_eq!((a.keyspace.usage().keys, a.keyspace.usage().atoms), (0, 0));
 }
 
 #[test]

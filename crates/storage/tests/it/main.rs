@@ -9,14 +9,14 @@ mod batches;
 mod collection;
 mod damage;
 mod histories;
+mod index;
 mod listing;
 mod model;
+mod nonsense;
 mod operations;
 mod orders;
 mod sets;
 mod snapshots;
-
-mod review;
 
 mod reference;
 mod support;

@@ -1,7 +1,7 @@
 //! A slot as a snapshot holds it: captured in steps while it changes, restored, and brought up to date by the log.
 
 use quickcheck::quickcheck;
-use trellis_crdt::{Dot, Kind};
+use trellis_crdt::{Dot, Kind, VersionVector};
 use trellis_storage::{CaptureCursor, Config, Keyspace, SlotHeader};
 
 use crate::support::{
@@ -93,6 +93,23 @@ fn what_was_early_is_early_again_and_the_gap_closes() {
     assert_eq!((restored.keyspace.early_len(SLOT), restored.keyspace.header(SLOT)), (2, header));
     restored.take(&sent[1]);
     assert_same(&a, &restored, SLOT);
+}
+
+#[test]
+fn the_early_set_keeps_its_bound_when_a_header_is_restored() {
+    let mut a = Replica::new(1);
+    let key = keys_of_slot(7, 1).remove(0);
+    let sent: Vec<Sent> = (0..4).map(|_| a.one(&incr(&key, 1))).collect();
+    let mut b = Replica::new(2);
+    sent[1..].iter().for_each(|sent| {
+        b.take(sent);
+    });
+    let mut restored = Replica::with_early_max(3, 1);
+    for entry in b.entries_beyond(7, &VersionVector::new()) {
+        restored.take_entry(7, &entry);
+    }
+    restored.keyspace.restore_header(7, &b.keyspace.header(7));
+    assert!(restored.keyspace.early_len(7) <= 1, "at most Config::early_max_per_slot");
 }
 
 #[test]
