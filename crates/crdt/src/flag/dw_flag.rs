@@ -98,18 +98,17 @@ impl<A: Actor> DwFlag<A> {
 
     /// Tells whether [`collect`](Self::collect) would drop anything.
     pub fn is_collectable(&self) -> bool {
-        Crdt::is_empty(self) || self.0.is_collectable()
+        self.0.is_collectable()
     }
 
-    /// Forgets the actors that own no piece, and all of a value that is empty.
+    /// Forgets the actors that own no piece, and all of a flag that holds nothing.
+    ///
+    /// Disablings stay, also where they are all that is left: an enabling made where one of them was forgotten would
+    /// not say that it had seen it, and would lose to it wherever it is still held.
     ///
     /// Only once all that the list names has reached every replica, and nothing older is under way. O(actors).
     pub fn collect(&mut self) {
-        if Crdt::is_empty(self) {
-            *self = Self::new();
-        } else {
-            self.0.collect();
-        }
+        self.0.collect();
     }
 }
 
@@ -132,7 +131,7 @@ impl<A: Actor> Crdt<A> for DwFlag<A> {
         self.holds_no_enabling()
     }
 
-    /// Disablings beside an enabling are content, since they decide what is read; disablings alone may be collected.
+    /// Disablings beside an enabling are content, since they decide what is read; alone they read as nothing.
     fn contents(&self, visit: &mut impl FnMut(&[u8]))
     where
         A: Encode,

@@ -31,6 +31,17 @@ quickcheck! {
 }
 
 #[test]
+fn an_enabling_replaces_a_disabling_that_its_replica_had_seen_and_collected() {
+    let mut collected = DwFlag::new();
+    collected.disable(dot(A, 1));
+    let mut kept = collected.clone();
+    collected.collect();
+    kept.apply_delta(&collected.enable(dot(B, 1)));
+    assert!(kept.is_enabled());
+    assert_eq!(kept.pieces().collect::<Vec<_>>(), collected.pieces().collect::<Vec<_>>());
+}
+
+#[test]
 fn a_concurrent_enabling_wins_or_loses_by_the_kind() {
     let (mut at_a, mut at_b) = (EwFlag::new(), EwFlag::new());
     let on = at_a.enable(dot(A, 1));
