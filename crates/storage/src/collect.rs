@@ -110,17 +110,14 @@ impl SlotState {
         let opened = self.open(&subject);
         let (mut value, before) = self.read_opened(&subject, &opened);
         let has_something = value.is_collectable();
-        let is_whole = value.is_empty();
         if has_something {
             value.collect();
-            for (origin, seq) in
-                list.iter().filter(|(origin, _)| is_whole || value.context().get(*origin) == 0)
-            {
+            for (origin, seq) in list.iter().filter(|(origin, _)| value.context().get(*origin) == 0) {
                 let place = self.origins.place(origin).expect("a list names origins of the slot");
                 self.origins.log_mut(place).forget(seq, handle);
             }
         }
-        if is_whole {
+        if value.context().is_empty() {
             drop(value);
             self.abandon(&subject, opened);
             self.take_out(&subject, handle, before);

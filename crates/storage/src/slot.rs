@@ -144,7 +144,7 @@ impl SlotState {
         };
         let mut news = core::mem::take(&mut self.news);
         each_news(value.context(), opened.record(), &self.origins, |dot, is_first| {
-            news.push((dot, is_first))
+            news.push((dot, is_first));
         });
         for (count, (dot, is_first)) in news.drain(..).enumerate() {
             self.ceiling.raise(dot.actor, dot.seq);

@@ -147,6 +147,7 @@ const EXPECTED: &[&str] = &[
     "last pages of elements",
     "flags enabled",
     "flags disabled",
+    "atoms of which something was dropped",
     "deletions that went on",
     "deletions cut short",
     "listings",

@@ -31,6 +31,8 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// What goes wrong, by time.
     pub faults: Vec<Fault>,
+    /// Whether nodes drop what is stable, as the simulator knows it: where no disk is lost and none comes back.
+    pub collects: bool,
     /// From here on nothing goes wrong any more, and the cluster must come to rest.
     pub heals_at: Micros,
 }
@@ -47,7 +49,8 @@ impl Plan {
         let weather = Weather::draw(profile, &mut dice);
         let requests = requests::draw(hosts, REQUESTS, TROUBLE_BEGINS, TROUBLE_ENDS, &mut dice);
         let faults = faults::draw(profile, hosts, FAULTS, TROUBLE_BEGINS, TROUBLE_ENDS, &mut dice);
-        Self { seed, profile, hosts, limits, weather, requests, faults, heals_at: TROUBLE_ENDS }
+        let collects = matches!(profile, Profile::Calm | Profile::Lossy) && dice.per_mille(600);
+        Self { seed, profile, hosts, limits, weather, requests, faults, collects, heals_at: TROUBLE_ENDS }
     }
 
     /// Keeps only what is named; `None` keeps all.

@@ -71,7 +71,8 @@ macro_rules! for_all_scenarios {
                 r7_a_counter_that_was_dropped_counts_afresh_beside_those_who_kept_it,
                 r10_a_removal_is_kept_until_its_whole_list_is_stable,
                 r10_nothing_is_dropped_while_it_is_scanned,
-                r16_what_was_dropped_is_dropped_again_by_replay;
+                r16_what_was_dropped_is_dropped_again_by_replay,
+                a_flag_that_was_off_is_switched_on_where_that_was_forgotten_and_where_it_was_not;
             replay:
                 r11_stamps_stay_above_what_was_seen_after_a_restart_with_the_wall_clock_back,
                 r11_stamps_stay_above_what_the_log_holds,

@@ -14,9 +14,11 @@ mod script;
 mod streams;
 mod trouble;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use trellis_crdt::VersionVector;
 use trellis_node::core::{Answer, CallFailure, Now};
 use trellis_replication::NodeId;
 
@@ -50,6 +52,8 @@ pub struct World {
     pub trace: Trace,
     /// What was met.
     pub coverage: Coverage,
+    /// Of each host, of each other one, and slot: the last clock of that one which its own one dominated.
+    confirmed: BTreeMap<(u8, u8, u8), VersionVector>,
     axis: Instant,
     processes: u32,
     lineages: u32,
@@ -76,6 +80,7 @@ enum Event {
     CallAnswered { call: u64, answer: Box<Result<Answer, CallFailure>> },
     Request { index: usize, host: u8, attempt: u8 },
     DeletionGoesOn(Box<Deletion>),
+    Collect,
     Impatient { ticket: u64 },
     FaultBegins { fault: usize },
     FaultEnds { fault: usize },
@@ -93,6 +98,9 @@ impl World {
         }
         for (index, request) in world.plan.requests.iter().enumerate() {
             world.agenda.enter(request.at, Event::Request { index, host: request.host, attempt: 0 });
+        }
+        if world.plan.collects {
+            world.agenda.enter(FIRST_COLLECTION, Event::Collect);
         }
         for (fault, planned) in world.plan.faults.iter().enumerate() {
             world.agenda.enter(planned.at, Event::FaultBegins { fault });
@@ -112,6 +120,7 @@ impl World {
             checks: Checks::default(),
             trace: Trace::new(is_verbose),
             coverage: Coverage::default(),
+            confirmed: BTreeMap::new(),
             axis: axis(),
             processes: 0,
             lineages: 0,
@@ -200,6 +209,7 @@ impl World {
             Event::CallAnswered { call, .. } => self.network.calls.get(call).map(|call| call.from),
             Event::DeletionGoesOn(deletion) => Some(deletion.asked.host),
             Event::Impatient { .. }
+            | Event::Collect
             | Event::FaultBegins { .. }
             | Event::FaultEnds { .. }
             | Event::Start { .. } => None,
@@ -218,6 +228,7 @@ impl World {
             Event::CallAnswered { call, answer } => self.on_answer(call, *answer),
             Event::Request { index, host, attempt } => self.on_request(index, host, attempt),
             Event::DeletionGoesOn(deletion) => self.delete_step(*deletion),
+            Event::Collect => self.on_collect(),
             Event::Impatient { ticket } => self.on_impatient(ticket),
             Event::FaultBegins { fault } => self.on_fault_begins(fault),
             Event::FaultEnds { fault } => self.on_fault_ends(fault),
@@ -265,6 +276,8 @@ fn axis() -> Instant {
     *AXIS.get_or_init(Instant::now)
 }
 
+/// When the first writes have been made.
+const FIRST_COLLECTION: Micros = 3_000_000;
 /// Many times what a history of nine busy hosts takes.
 const EVENTS_MAX: u64 = 2_000_000;
 

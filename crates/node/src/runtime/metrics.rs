@@ -98,7 +98,7 @@ impl Collector for Snapshot {
 impl Snapshot {
     /// What is held, by kind.
     fn encode_kinds(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let numbers: [(&str, &str, fn(&KindUsage) -> usize); 5] = [
+        let numbers: [(&str, &str, Number); 5] = [
             ("kind_keys", "Keys that hold content of the kind.", |usage| usage.keys),
             ("kind_atoms", "Atoms of the kind; of sets their elements.", |usage| usage.atoms),
             ("kind_bytes", "Bytes of the atoms of the kind, names included.", |usage| usage.bytes),
@@ -152,6 +152,9 @@ impl Snapshot {
         Ok(())
     }
 }
+
+/// One number of what is held of a kind.
+type Number = fn(&KindUsage) -> usize;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 //! What was removed and then forgotten, where every node had heard of it: nothing that turns up later brings it back.
 
+use trellis_crdt::Kind;
+
 use super::{
-    SECOND, TRIO, add, add_element, cut_off, delete, expect, keys_of_one_slot, millis, remove_element,
+    SECOND, TRIO, add, add_element, cut_off, delete, expect, keys_of_one_slot, millis, remove_element, switch,
 };
 use crate::invariants::Held;
 use crate::sim::plan::Limits;
@@ -155,6 +157,31 @@ pub(super) fn r16_what_was_dropped_is_dropped_again_by_replay() -> Held {
     world.run_until("all count", |world| world.all_show(&TRIO, "hits", 4))?;
     expect(before == [((1, 1), (2, 2)); 3], "which is one slot and two elements")?;
     world.rest()
+}
+
+/// A flag in which disabling wins is switched off, all nodes know it, and one of them collects and switches it on: if it
+/// had forgotten the disabling, it would not say that it had seen it, and the others would take the two for concurrent.
+pub(super) fn a_flag_that_was_off_is_switched_on_where_that_was_forgotten_and_where_it_was_not() -> Held {
+    for kind in [Kind::DwFlag, Kind::EwFlag] {
+        let mut world = World::formed(3, Limits::roomy())?;
+        switch(&mut world, "n3", "late", kind, true)?;
+        world.run_for(millis(50))?;
+        switch(&mut world, "n1", "late", kind, false)?;
+        world.run_for(SECOND)?;
+        world.collect("n2", "late")?;
+        switch(&mut world, "n2", "late", kind, true)?;
+        world.run_until("it is on everywhere", |world| {
+            TRIO.iter().all(|name| world.kinds(name, "late") == [kind])
+        })?;
+        delete(&mut world, "n3", "late")?;
+        world.run_for(SECOND)?;
+        for name in TRIO {
+            world.collect(name, "late")?;
+            expect(world.kept_of(name, "late") == (0, 0), "once it is deleted nothing is left")?;
+        }
+        world.rest()?;
+    }
+    Ok(())
 }
 
 /// n3 runs on from an old copy of its disk, and nobody hears it.

@@ -39,17 +39,16 @@ impl World {
 
     /// Reads a set to its end, in pages of two elements or a few bytes.
     pub(super) fn read_elements(&mut self, asked: Asked, key: &'static str, kind: Kind) -> Held {
-        let limits = (2, 30);
         let mut next = Some(ElementCursor::START);
         while let Some(cursor) = next {
             let Some(process) = &self.host(asked.host).process else { return Ok(()) };
-            let (page, lsn) = match process.core.elements(key, kind, cursor, limits.0, limits.1) {
+            let (page, lsn) = match process.core.elements(key, kind, cursor, 2, 30) {
                 Ok(answer) => answer,
                 Err(error) => return self.on_refused(asked, &error),
             };
             next = page.next;
             self.coverage.count(if next.is_some() { "pages of elements" } else { "last pages of elements" });
-            self.give(asked, key, &Told::Page { key, kind, cursor, limits, page }, lsn)?;
+            self.give(asked, key, &Told::Page { key, kind, cursor, page }, lsn)?;
         }
         Ok(())
     }

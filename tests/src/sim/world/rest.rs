@@ -20,6 +20,9 @@ impl World {
         self.heal()?;
         self.come_to_rest(heals_at + REST_WITHIN)?;
         self.checks.at_rest(&self.hosts)?;
+        if self.plan.collects {
+            self.collect_all()?;
+        }
         self.stay_quiet()?;
         self.note_state();
         self.count_all();

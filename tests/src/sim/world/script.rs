@@ -41,6 +41,7 @@ impl World {
             weather: Weather::FAIR,
             requests: Vec::new(),
             faults: Vec::new(),
+            collects: false,
             heals_at: Micros::MAX,
         };
         let mut world = Self::empty(plan, true);
