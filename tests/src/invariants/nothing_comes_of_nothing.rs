@@ -11,7 +11,10 @@ pub(super) fn check(host: u8, asked: &Operation<'_>, outcome: Outcome, dots: usi
         (Operation::Increment { amount, .. }, _) => (*amount != 0) == (dots == 1),
         (Operation::Remove { .. }, Outcome::Removed { was_member }) => was_member == (dots == 1),
         (Operation::Switch { kind: Kind::EwFlag, enabled: false, .. }, _) => dots <= 1,
-        (Operation::Delete { .. }, Outcome::Deleted { existed, .. }) => existed == (dots > 0),
+        (Operation::Delete { .. }, Outcome::Deleted { existed: true, .. }) => dots > 0,
+        // A dw-flag that is disabled is not there for a reader, and its disablings are there to be deleted.
+        (Operation::Delete { kind: None | Some(Kind::DwFlag), .. }, _) => dots <= 1,
+        (Operation::Delete { .. }, _) => dots == 0,
         _ => dots == 1,
     };
     if is_so {

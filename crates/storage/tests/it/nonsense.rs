@@ -178,8 +178,11 @@ fn a_scan_of_atoms_that_very_many_origins_wrote_ends() {
     assert_eq!((step.entries.len(), step.is_done), (100, true));
 }
 
+/// What to do, the list, and the dots of the pieces.
+type Spelled = (u8, Vec<(u8, u8)>, Vec<(u8, u8)>);
+
 quickcheck! {
-    fn bytes_that_are_nonsense_never_panic(entries: Vec<(u8, Vec<(u8, u8)>, Vec<(u8, u8)>)>, rounds: u8) -> bool {
+    fn bytes_that_are_nonsense_never_panic(entries: Vec<Spelled>, rounds: u8) -> bool {
         let keys = keys_of_slot(7, 2);
         let mut keyspace = Keyspace::new(DIGEST_KEY, Config::default());
         let kinds = [Kind::MvRegister, Kind::GSet, Kind::OrSet, Kind::EwFlag, Kind::DwFlag];
