@@ -1,13 +1,13 @@
 //! Several operations, all of them or none.
 
-use trellis_crdt::{Atom, Dot, Hlc, ReplicaId};
+use trellis_crdt::{Atom, Dot, Hlc, ReplicaId, VersionVector};
 
 use crate::apply::Writer;
 use crate::error::{BatchError, OperationError};
 use crate::key::slot_of;
 use crate::keyspace::Keyspace;
 use crate::operation::{Applied, Operation, Outcome};
-use crate::slot::{SlotState, Standing, Subject};
+use crate::slot::{Opened, SlotState, Standing, Subject};
 
 /// One write of a batch, to be taken back if a later one is refused.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl SlotState {
     fn reinstate(
         &mut self,
         subject: &Subject<'_>,
-        opened: &crate::slot::Opened,
+        opened: &Opened,
         after: Standing,
         record: Box<[u8]>,
         origin: usize,
@@ -111,7 +111,7 @@ impl SlotState {
 }
 
 /// Takes a dot, the last of its actor, out of a vector.
-fn lower(vector: &mut trellis_crdt::VersionVector, dot: Dot) {
+fn lower(vector: &mut VersionVector, dot: Dot) {
     vector.remove(dot.actor);
     vector.raise(dot.actor, dot.seq - 1);
 }
