@@ -9,12 +9,13 @@ use trellis_crdt::{
 /// One test for all: the switch is the whole process's.
 #[test]
 fn every_rule_makes_a_difference() {
-    let histories: [(&str, History); 10] = [
+    let histories: [(&str, History); 11] = [
         ("R7 a fresh slot has a fresh generation", a_slot_starts_over),
         ("R7 deltas carry whole slots", an_increment_brings_its_resets),
         ("R7 deltas carry sums", two_increments_count),
         ("R7 a reset carries every slot", a_second_reset_carries_the_first),
         ("lww: the greatest stamp wins", the_greatest_stamp_wins),
+        ("T6 a deletion is ordered like a write", a_deletion_keeps_older_writes_out),
         ("mv: a write replaces what it saw", a_write_replaces),
         ("mv: what was replaced stays away", what_was_replaced_stays_away),
         ("set: an addition wins over a removal that did not see it", an_addition_wins),
@@ -77,6 +78,14 @@ fn the_greatest_stamp_wins() -> bool {
     register.set(dot(A, 1), Hlc::from_u64(2), Box::from(*b"a"));
     register.merge(&LwwRegister::new().set(dot(B, 1), Hlc::from_u64(1), Box::from(*b"b")));
     register.value() == Some(&Box::from(*b"a"))
+}
+
+fn a_deletion_keeps_older_writes_out() -> bool {
+    let mut register = LwwRegister::<ReplicaId, Box<[u8]>>::new();
+    register.set(dot(A, 1), Hlc::from_u64(2), Box::from(*b"seen"));
+    register.delete(dot(A, 2), Hlc::from_u64(3));
+    register.merge(&LwwRegister::new().set(dot(B, 1), Hlc::from_u64(1), Box::from(*b"older")));
+    register.value().is_none()
 }
 
 fn a_write_replaces() -> bool {
