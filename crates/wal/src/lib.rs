@@ -49,6 +49,7 @@ mod log;
 mod queue;
 mod syncer;
 
+mod bytes;
 mod record;
 mod segment;
 mod writer;

@@ -17,6 +17,7 @@
 //! | 84 | u32 features that a reader must know; none exist |
 //! | 4092 | u32 CRC32C of all bytes before |
 
+use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::config::SEGMENT_BYTES_LIMIT;
 use crate::lsn::Lsn;
 
@@ -132,18 +133,6 @@ pub(crate) fn parse_file_name(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix("wal-")?.strip_suffix(".log")?;
     let first = Lsn::from_u64(digits.parse().ok()?);
     (file_name(first) == name).then_some(first)
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from(u16_at(bytes, offset)) | u32::from(u16_at(bytes, offset + 2)) << 16
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from(u32_at(bytes, offset)) | u64::from(u32_at(bytes, offset + 4)) << 32
 }
 
 /// Bytes of a segment before its first record: a page, so that no append ever rewrites header bytes.
