@@ -57,6 +57,7 @@ mod writer;
 mod reader;
 mod recovery;
 mod replay;
+mod snapshot;
 
 mod disk;
 
@@ -67,10 +68,19 @@ pub mod fault;
 
 pub use self::config::{Config, ConfigError};
 pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
-pub use self::error::{Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, SyncError};
+pub use self::error::{
+    Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError, SnapshotDamage,
+    SnapshotError, SyncError,
+};
 pub use self::log::Log;
 pub use self::lsn::Lsn;
-pub use self::recovery::{Opened, RecoveryReport, open};
+pub use self::recovery::{
+    Opened, Recovered, RecoveryProgress, RecoveryReport, RecoveryStage, open, open_after, recover,
+};
 pub use self::replay::Records;
+pub use self::snapshot::{
+    RejectedSnapshot, Retained, SnapshotInfo, SnapshotProgress, SnapshotPublication, SnapshotReader,
+    SnapshotWriter, Snapshots, removable_segments,
+};
 pub use self::syncer::{Synced, Syncer};
 pub use self::writer::OpenSeed;

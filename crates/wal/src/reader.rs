@@ -237,13 +237,14 @@ pub(crate) struct Survey {
 
 /// The part of a file that is in memory, so that small records are read by the megabyte.
 #[derive(Default)]
-struct Window {
+pub(crate) struct Window {
     offset: u64,
     bytes: Vec<u8>,
 }
 
 impl Window {
-    fn load<F: DiskFile>(
+    /// Returns the bytes of the file from `offset` on, at least `bytes` of them if it reaches so far.
+    pub(crate) fn load<F: DiskFile>(
         &mut self,
         file: &F,
         file_bytes: u64,
@@ -257,14 +258,22 @@ impl Window {
             let read_ahead = left.min(WINDOW_BYTES.max(bytes) as u64) as usize;
             self.bytes.resize(read_ahead, 0);
             self.offset = offset;
-            let read = file.read_at(&mut self.bytes, offset)?;
-            self.bytes.truncate(read);
+            let read = file.read_at(&mut self.bytes, offset);
+            // What a read that failed left in the buffer is not of the file.
+            self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
         }
         let start = self.index_of(offset);
         Ok(&self.bytes[start..])
     }
 
-    fn index_of(&self, offset: u64) -> usize {
+    /// Returns what was loaded last and has not been left behind.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns where in [`Window::bytes`] the file's byte at `offset` is.
+    pub(crate) fn index_of(&self, offset: u64) -> usize {
         (offset - self.offset) as usize
     }
 }

@@ -284,7 +284,10 @@ mod tests {
         disk.set_aside("a", "kept").unwrap();
         assert_eq!(disk.set_aside("b", "kept").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(directory.path().join("quarantine/kept")).unwrap(), b"1");
-        assert_eq!((disk.list().unwrap(), disk.list_quarantine().unwrap()), (vec!["b".into()], vec!["kept".into()]));
+        assert_eq!(
+            (disk.list().unwrap(), disk.list_quarantine().unwrap()),
+            (vec!["b".into()], vec!["kept".into()])
+        );
     }
 
     #[test]

@@ -9,3 +9,6 @@ mod damage;
 mod failure;
 mod files;
 mod format;
+mod retention;
+mod snapshot;
+mod snapshot_faults;
