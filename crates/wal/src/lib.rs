@@ -5,11 +5,15 @@
 //! once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a torn tail by
 //! itself, refuses one whose durable records are damaged, and says when it cannot be certain.
 //!
+//! A program that can write its whole state takes [`Snapshots`] of it beside the log while the log goes on;
+//! [`recover`] then finds the newest that is whole and the records behind it, and what two snapshots make
+//! needless is removed. [`tools`] look at a log, verify it, and cut off what is damaged.
+//!
 //! # What it does not do
 //!
-//! It does not know what records mean, index them, or read one by its LSN. It does not run a thread, draw
-//! randomness or depend on an asynchronous runtime. It does not repair: a damaged log is left as it is. It
-//! does not remove records.
+//! It does not know what records and snapshots mean, index them, or read a record by its LSN. It does not run a
+//! thread, read a clock, draw randomness or depend on an asynchronous runtime. It does not repair unless it is
+//! told to: a damaged log is left as it is.
 //!
 //! # Two types to know
 //!
@@ -60,6 +64,8 @@ mod replay;
 mod snapshot;
 
 mod disk;
+
+pub mod tools;
 
 #[cfg(not(trellis_fault))]
 mod fault;

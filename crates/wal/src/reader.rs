@@ -115,6 +115,23 @@ impl<F: DiskFile> SegmentReader<F> {
         Ok(survey)
     }
 
+    /// Goes to the next intact record of the segment behind bytes that are none; returns whether there is one.
+    ///
+    /// For looking at a damaged log only: what is read from then on does not continue what was read before.
+    pub(crate) fn skip_damage(&mut self) -> Result<bool, OpenError> {
+        let end_used = self.end_used()?;
+        let mut offset = self.offset + RECORD_ALIGN as u64;
+        while offset < end_used {
+            if let Some(header) = self.record_at(offset)?.filter(|header| self.is_later(header, offset)) {
+                let before = if header.kind.is_control() { 0 } else { 1 };
+                self.rewind(Lsn::from_u64(header.lsn.as_u64() - before), offset);
+                return Ok(true);
+            }
+            offset += RECORD_ALIGN as u64;
+        }
+        Ok(false)
+    }
+
     /// Reads bytes of the file as they are.
     pub(crate) fn raw(&mut self, range: Range<u64>) -> Result<Vec<u8>, OpenError> {
         let mut bytes = vec![0; range.end.min(self.file_bytes).saturating_sub(range.start) as usize];

@@ -138,7 +138,7 @@ pub(crate) struct Base {
 }
 
 /// Returns up to where the log was durable when these snapshots got their names, whatever became of their bytes.
-fn durable_by_names(rejected: &[RejectedSnapshot]) -> Lsn {
+pub(crate) fn durable_by_names(rejected: &[RejectedSnapshot]) -> Lsn {
     let of_this_log = rejected.iter().filter(|snapshot| {
         !matches!(snapshot.damage, SnapshotDamage::Foreign { .. } | SnapshotDamage::Misnamed { .. })
     });

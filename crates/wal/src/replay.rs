@@ -134,6 +134,25 @@ impl Span {
     }
 }
 
+/// Reads a segment up to where it ends according to the one after it.
+pub(crate) fn check_span<F: DiskFile>(
+    reader: &mut SegmentReader<F>,
+    span: &Span,
+    record_bytes_max: u32,
+) -> Result<(), OpenError> {
+    let mut is_unit_end = true;
+    while reader.offset() < span.end {
+        match reader.next(record_bytes_max)? {
+            Some(record) => is_unit_end = record.is_unit_end,
+            None => return Err(damaged(reader, span.last)),
+        }
+    }
+    if reader.offset() > span.end || reader.last() != span.last || !is_unit_end {
+        return Err(damaged(reader, span.last));
+    }
+    Ok(())
+}
+
 /// Says that what follows in a segment is damaged: all of it was durable when the next segment was made.
 fn damaged<F: DiskFile>(reader: &mut SegmentReader<F>, last: Lsn) -> OpenError {
     let first = reader.last().next();

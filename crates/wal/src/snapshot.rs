@@ -39,7 +39,7 @@ use std::fmt;
 
 pub(crate) use self::reader::{Scan, Step};
 pub use self::reader::{SnapshotInfo, SnapshotReader};
-pub(crate) use self::store::{Known, newest_whole};
+pub(crate) use self::store::{Known, newest_whole, usable_snapshot};
 pub use self::store::{RejectedSnapshot, Retained, Snapshots, removable_segments};
 pub use self::writer::{SnapshotProgress, SnapshotPublication, SnapshotWriter};
 use crate::bytes::{u16_at, u32_at, u64_at};

@@ -93,8 +93,7 @@ impl<D: Disk> Snapshots<D> {
             return true;
         }
         let name = super::snapshot_name(start);
-        let is_whole = SnapshotReader::open(&self.disk, &name)
-            .is_ok_and(|snapshot| snapshot.info().log_uuid == self.log_uuid);
+        let is_whole = usable_snapshot(&self.disk, &name, Some(self.log_uuid)).is_ok();
         if is_whole {
             self.known.on_verified(start);
         }
@@ -162,19 +161,33 @@ pub(crate) fn newest_whole<D: Disk>(
         names.iter().filter_map(|name| Some((parse_snapshot_name(name)?, name))).collect();
     found.sort_unstable();
     for (_, name) in found.into_iter().rev() {
-        let opened = SnapshotReader::open_with(disk, name, &mut *on_progress).and_then(|snapshot| {
-            let found = snapshot.info().log_uuid;
-            match log_uuid {
-                Some(log_uuid) if log_uuid != found => Err(SnapshotDamage::Foreign { log_uuid: found }),
-                _ => Ok(snapshot),
-            }
-        });
-        match opened {
+        match of_log(SnapshotReader::open_with(disk, name, &mut *on_progress), log_uuid) {
             Ok(snapshot) => return (Some(snapshot), rejected),
             Err(damage) => rejected.push(RejectedSnapshot { name: name.clone(), damage }),
         }
     }
     (None, rejected)
+}
+
+/// Opens a snapshot of the log with this UUID, if that is known.
+pub(crate) fn usable_snapshot<D: Disk>(
+    disk: &D,
+    name: &str,
+    log_uuid: Option<[u8; 16]>,
+) -> Result<SnapshotReader<D>, SnapshotDamage> {
+    of_log(SnapshotReader::open(disk, name), log_uuid)
+}
+
+fn of_log<D: Disk>(
+    opened: Result<SnapshotReader<D>, SnapshotDamage>,
+    log_uuid: Option<[u8; 16]>,
+) -> Result<SnapshotReader<D>, SnapshotDamage> {
+    let snapshot = opened?;
+    let found = snapshot.info().log_uuid;
+    if log_uuid.is_some_and(|log_uuid| log_uuid != found) {
+        return Err(SnapshotDamage::Foreign { log_uuid: found });
+    }
+    Ok(snapshot)
 }
 
 /// Returns those of `names` that are segments which a log needs no more to be replayed behind `start`, oldest first.

@@ -9,6 +9,8 @@ mod damage;
 mod failure;
 mod files;
 mod format;
+mod repair;
 mod retention;
 mod snapshot;
 mod snapshot_faults;
+mod tools;

@@ -121,6 +121,45 @@ fn records_in(mut chunk: &[u8]) -> Vec<(Lsn, Vec<u8>)> {
     records
 }
 
+/// How a log of sixty durable records was left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum End {
+    /// In the middle of work: nothing says that the last group was durable.
+    Unattested,
+    /// Idle.
+    Attested,
+    /// Closed.
+    Sealed,
+}
+
+/// A log of sixty records, those from 31 to 35 an atomic batch.
+pub(crate) fn log_of_sixty(end: End) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    node.write_to(30);
+    node.append_batch_to(35);
+    node.syncer.sync_once().unwrap();
+    node.write_to(60);
+    match end {
+        End::Unattested => {}
+        End::Attested => node.syncer.attest().unwrap(),
+        End::Sealed => node.syncer.seal().unwrap(),
+    }
+    disk
+}
+
+/// The bytes that records of the log occupy.
+pub(crate) fn framed_bytes(numbers: std::ops::RangeInclusive<u64>) -> usize {
+    numbers.map(|number| 24 + payload(number).len().next_multiple_of(8)).sum()
+}
+
+/// Flips one bit of one byte of a file.
+pub(crate) fn flip(disk: &MemoryDisk, name: &str, offset: usize) {
+    let mut bytes = disk.contents(name).unwrap();
+    bytes[offset] ^= 1 << (offset % 8);
+    disk.overwrite(name, &bytes);
+}
+
 /// A payload for every position, of lengths from 0 to 96.
 pub(crate) fn payload(number: u64) -> Vec<u8> {
     (0..number * 37 % 97).map(|index| (number * 31 + index * 7) as u8).collect()
