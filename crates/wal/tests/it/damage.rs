@@ -122,6 +122,28 @@ fn segments_that_changed_names_are_refused() {
 }
 
 #[test]
+fn a_segment_under_two_names_is_refused() {
+    let disk = log_of_sixty(End::Sealed);
+    let names = segments(&disk);
+    let taken: Vec<_> = names.iter().map(|name| name[4..24].parse::<u64>().unwrap()).collect();
+    for name in &names {
+        for first in (1..=61).filter(|first| !taken.contains(first)) {
+            let copy = disk.duplicate();
+            copy.overwrite(&format!("wal-{first:020}.log"), &disk.contents(name).unwrap());
+            assert!(
+                matches!(Node::open(&copy), Err(OpenError::Corrupt { damage: Damage::Chain, .. })),
+                "{first}"
+            );
+        }
+        for other in names.iter().filter(|other| *other != name) {
+            let copy = disk.duplicate();
+            copy.overwrite(other, &disk.contents(name).unwrap());
+            assert!(matches!(Node::open(&copy), Err(OpenError::Corrupt { .. })), "{name} as {other}");
+        }
+    }
+}
+
+#[test]
 fn a_segment_of_another_log_is_refused() {
     let (disk, other) = (log_of_sixty(End::Sealed), MemoryDisk::new());
     let seed = trellis_wal::OpenSeed { log_uuid: [8; 16], ..SEED };
