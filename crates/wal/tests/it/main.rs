@@ -1,6 +1,7 @@
 //! The log as its callers and its disk see it.
 #![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
+mod second_reader;
 mod support;
 
 mod append;
