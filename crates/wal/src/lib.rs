@@ -90,3 +90,8 @@ pub use self::snapshot::{
 };
 pub use self::syncer::{Synced, Syncer};
 pub use self::writer::OpenSeed;
+
+/// The README's program is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -128,6 +128,17 @@ pub(crate) fn file_name(first: Lsn) -> String {
     format!("wal-{:020}.log", first.as_u64())
 }
 
+/// Changes the bytes that a segment says it was made with, and nothing else that its header says.
+///
+/// # Panics
+///
+/// If `segment` is shorter than a header.
+pub(crate) fn set_made_bytes(segment: &mut [u8], made: u64) {
+    segment[48..56].copy_from_slice(&made.to_le_bytes());
+    let crc = crc32c::crc32c(&segment[..CRC_OFFSET]);
+    segment[CRC_OFFSET..SEGMENT_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// Returns the first LSN that a segment's name tells; `None` if the name is not one of a segment.
 pub(crate) fn parse_file_name(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix("wal-")?.strip_suffix(".log")?;

@@ -13,7 +13,7 @@ use crate::lsn::Lsn;
 use crate::reader::SegmentReader;
 use crate::record::Kind;
 use crate::replay::{Span, check_span};
-use crate::segment::{UNFINISHED_NAME, parse_file_name};
+use crate::segment::{UNFINISHED_NAME, parse_file_name, set_made_bytes};
 use crate::snapshot::{parse_snapshot_name, usable_snapshot};
 use crate::writer::is_no_space;
 
@@ -301,7 +301,9 @@ fn write_kept<D: Disk>(disk: &D, cut: &mut Cut<D::File>) -> Result<(), RepairErr
     let mut bytes = cut.segment.raw(0..cut.offset)?;
     bytes.extend_from_slice(&CUT_MARK);
     bytes.extend_from_slice(&cut.last.as_u64().to_le_bytes());
-    let made = cut.segment.header().segment_bytes.max(bytes.len() as u64);
+    let made = bytes.len() as u64;
+    // Nothing is ever appended to it, so it is made no longer than it is.
+    set_made_bytes(&mut bytes, made);
     let of = |operation| RepairError::of(operation, UNFINISHED_NAME);
     let mut file = disk.create(UNFINISHED_NAME).map_err(of(Operation::Create))?;
     file.allocate(made).map_err(of(Operation::Allocate))?;

@@ -138,7 +138,7 @@ fn callers_that_wait_while_the_log_is_closed_or_fails_all_leave_and_know_what_is
                     let mut acknowledged = Vec::new();
                     while let Ok(lsn) = log.enqueue(b"record") {
                         // Every third caller does not wait: its record is written all the same.
-                        if lsn.as_u64() % 3 == 0 {
+                        if lsn.as_u64().is_multiple_of(3) {
                             continue;
                         }
                         match log.wait_durable_blocking(lsn) {

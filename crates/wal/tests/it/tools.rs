@@ -3,8 +3,8 @@
 use std::fs;
 
 use trellis_wal::tools::{
-    Dumped, Finding, RecordKind, SegmentEnd, Verdict, dump, inspect, inspect_snapshot, verify,
-    verify_snapshot,
+    DataLoss, Dumped, Finding, RecordKind, SegmentEnd, Verdict, dump, inspect, inspect_snapshot, repair,
+    verify, verify_snapshot,
 };
 use trellis_wal::{Damage, Disk, FileDisk, Lsn, MemoryDisk, OpenError, SnapshotDamage};
 
@@ -267,6 +267,33 @@ fn looking_changes_nothing_in_a_directory_that_is_only_read() {
     dump(&disk, Lsn::ZERO..=Lsn::MAX, |_| shown += 1).unwrap();
     assert!(shown >= 40);
     assert_eq!(listing(directory.path()), before);
+}
+
+#[test]
+fn any_bytes_are_looked_at_without_harm_even_under_a_right_header() {
+    fn never_panics(noise: Vec<u8>, at: u16, header: bool) -> bool {
+        let disk = MemoryDisk::new();
+        let mut store = Store::open(&disk).unwrap();
+        store.write_and_snapshot(20).unwrap();
+        store.node.write_to(40);
+        drop((store.snapshots, store.node));
+        for name in disk.list().unwrap() {
+            let mut bytes = disk.contents(&name).unwrap();
+            let start = if header { usize::from(at) % 128 } else { 4096 + usize::from(at) % 1536 };
+            bytes.iter_mut().skip(start).zip(&noise).for_each(|(byte, noise)| *byte = *noise);
+            let crc = crc32c::crc32c(&bytes[..4092]);
+            bytes[4092..4096].copy_from_slice(&crc.to_le_bytes());
+            disk.overwrite(&name, &bytes);
+            inspect_snapshot(&disk, &name, |chunk| assert!(chunk.payload.len() < bytes.len()));
+        }
+        let found = verify(&disk, |_| {});
+        inspect(&disk).unwrap().to_string();
+        dump(&disk, Lsn::ZERO..=Lsn::MAX, |shown| drop(format!("{shown:#}"))).unwrap();
+        let repaired = repair(disk.clone(), found.readable_to, DataLoss::Accepted);
+        let opened = Store::open(&disk);
+        repaired.is_err() || opened.is_ok_and(|store| records_to(40).starts_with(&store.node.held))
+    }
+    quickcheck::quickcheck(never_panics as fn(Vec<u8>, u16, bool) -> bool);
 }
 
 fn listing(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
