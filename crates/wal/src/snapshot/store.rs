@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{SnapshotReader, SnapshotWriter, parse_snapshot_name};
 use crate::disk::Disk;
 use crate::error::{Operation, RetainError, SnapshotDamage, SnapshotError};
+use crate::fault;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::segment::parse_file_name;
@@ -67,10 +68,11 @@ impl<D: Disk> Snapshots<D> {
                 break;
             }
         }
-        let [.., oldest_kept] = retained.kept[..] else { return Ok(retained) };
         if retained.kept.len() < KEPT {
             return Ok(retained);
         }
+        let is_newest_trusted = fault::is_off("the log is kept back to the older snapshot");
+        let oldest_kept = retained.kept[if is_newest_trusted { 0 } else { KEPT - 1 }];
         let old = |name: &&String| parse_snapshot_name(name).is_some_and(|start| start < oldest_kept);
         let snapshots = names.iter().filter(old).cloned();
         let victims: Vec<_> = snapshots.chain(removable_segments(&names, oldest_kept)).collect();
@@ -102,7 +104,7 @@ impl<D: Disk> Snapshots<D> {
 
     fn sync_directory(&self) -> Result<(), RetainError> {
         self.check_trust()?;
-        self.disk.sync_directory().map_err(|error| {
+        sync_names(&self.disk).map_err(|error| {
             self.known.distrust();
             failed(Operation::SyncDirectory, "")(error)
         })
@@ -110,7 +112,9 @@ impl<D: Disk> Snapshots<D> {
 
     /// Nothing is removed beside a log that has failed, or after a name may have been lost.
     fn check_trust(&self) -> Result<(), RetainError> {
-        if let Some(poisoned) = self.log.poisoned() {
+        if let Some(poisoned) = self.log.poisoned()
+            && !fault::is_off("nothing is removed beside a failed log")
+        {
             return Err(poisoned.into());
         }
         if self.known.is_distrusted() { Err(RetainError::Distrusted) } else { Ok(()) }
@@ -232,6 +236,14 @@ impl Known {
 struct KnownState {
     verified: BTreeSet<Lsn>,
     is_distrusted: bool,
+}
+
+/// Makes names durable.
+pub(super) fn sync_names<D: Disk>(disk: &D) -> io::Result<()> {
+    if fault::is_off("a snapshot's name is synced") {
+        return Ok(());
+    }
+    disk.sync_directory()
 }
 
 fn failed(operation: Operation, file: &str) -> impl FnOnce(io::Error) -> RetainError {
