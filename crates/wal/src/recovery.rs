@@ -63,7 +63,8 @@ pub fn open<D: Disk>(disk: D, config: Config, seed: OpenSeed) -> Result<Opened<D
     open_after(disk, config, seed, Lsn::ZERO)
 }
 
-/// Opens a log as [`open`] does, for a caller that has all that its records up to `start` did.
+/// Opens a log as [`open`] does, for a caller that has all that its records up to `start` did, all of which were
+/// durable once.
 ///
 /// Segments that end before `start` may be missing and are not read; from there on the log must be whole and it
 /// must reach to `start`. Only records behind `start` are replayed.

@@ -11,6 +11,7 @@ use trellis_wal::{Fault, Lsn, MemoryDisk, Operation};
 
 use crate::support::{End, Node, Store, chunks_to, flip, log_of_sixty, records_to, segments, snapshots};
 
+#[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "it/support.rs"]
 mod support;
 

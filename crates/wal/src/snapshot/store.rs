@@ -95,7 +95,7 @@ impl<D: Disk> Snapshots<D> {
             return true;
         }
         let name = super::snapshot_name(start);
-        let is_whole = usable_snapshot(&self.disk, &name, Some(self.log_uuid)).is_ok();
+        let is_whole = usable_snapshot(&self.disk, &name, Some(self.log_uuid), |_, _| {}).is_ok();
         if is_whole {
             self.known.on_verified(start);
         }
@@ -165,7 +165,7 @@ pub(crate) fn newest_whole<D: Disk>(
         names.iter().filter_map(|name| Some((parse_snapshot_name(name)?, name))).collect();
     found.sort_unstable();
     for (_, name) in found.into_iter().rev() {
-        match of_log(SnapshotReader::open_with(disk, name, &mut *on_progress), log_uuid) {
+        match usable_snapshot(disk, name, log_uuid, &mut *on_progress) {
             Ok(snapshot) => return (Some(snapshot), rejected),
             Err(damage) => rejected.push(RejectedSnapshot { name: name.clone(), damage }),
         }
@@ -178,15 +178,9 @@ pub(crate) fn usable_snapshot<D: Disk>(
     disk: &D,
     name: &str,
     log_uuid: Option<[u8; 16]>,
+    on_progress: impl FnMut(u64, u64),
 ) -> Result<SnapshotReader<D>, SnapshotDamage> {
-    of_log(SnapshotReader::open(disk, name), log_uuid)
-}
-
-fn of_log<D: Disk>(
-    opened: Result<SnapshotReader<D>, SnapshotDamage>,
-    log_uuid: Option<[u8; 16]>,
-) -> Result<SnapshotReader<D>, SnapshotDamage> {
-    let snapshot = opened?;
+    let snapshot = SnapshotReader::open_with(disk, name, on_progress)?;
     let found = snapshot.info().log_uuid;
     if log_uuid.is_some_and(|log_uuid| log_uuid != found) {
         return Err(SnapshotDamage::Foreign { log_uuid: found });

@@ -42,7 +42,6 @@ pub fn dump<D: Disk>(
 
 /// One thing that a dump shows.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub enum Dumped<'a> {
     /// A record.
     Record(DumpedRecord<'a>),
@@ -109,7 +108,6 @@ impl fmt::Display for DumpedRecord<'_> {
 
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RecordKind {
     /// A record of its own.
     Data,

@@ -266,7 +266,7 @@ fn sort_snapshots<D: Disk>(disk: &D, names: &[String], last: Lsn) -> (Lsn, Vec<S
     let log_uuid = log.and_then(|name| SegmentReader::open(disk, name).ok()).map(|log| log.header().log_uuid);
     for name in names {
         let Some(named) = parse_snapshot_name(name) else { continue };
-        match usable_snapshot(disk, name, log_uuid) {
+        match usable_snapshot(disk, name, log_uuid, |_, _| {}) {
             Ok(snapshot) if snapshot.info().end <= last => start = start.max(named),
             Err(_) if named <= last => {}
             Ok(_) | Err(_) => beyond.push(name.clone()),

@@ -17,8 +17,8 @@ use crate::snapshot::{
 /// Reads every snapshot and every segment that is needed, and does not stop at the first damage.
 ///
 /// Needed is what a recovery reads, also if the newest snapshot should prove damaged: the log back to the second
-/// newest. What is found in the last segment is what an opening would find: damage, a torn tail, or nothing.
-/// `on_progress` is told how much of the log was read, after each segment.
+/// newest, or to its beginning. What is found in the last segment is what an opening would find: damage, a torn tail, or nothing.
+/// `on_progress` is told after each chunk and each segment how far it is.
 pub fn verify<D: Disk>(disk: &D, mut on_progress: impl FnMut(RecoveryProgress)) -> Verification {
     let mut found = Verification::default();
     let names = match disk.list() {
@@ -30,8 +30,8 @@ pub fn verify<D: Disk>(disk: &D, mut on_progress: impl FnMut(RecoveryProgress)) 
     };
     let unfinished = names.iter().filter(|name| name.ends_with(".tmp"));
     found.findings.extend(unfinished.map(|name| Finding::Unfinished { file: name.clone() }));
-    let (whole, durable) = verify_snapshots(disk, &names, &mut found);
-    let start = whole.iter().rev().nth(1).or(whole.last()).map_or(Lsn::ZERO, |info| info.start);
+    let (whole, durable) = verify_snapshots(disk, &names, &mut found, &mut on_progress);
+    let start = needed_behind(&names, &whole);
     let needless = removable_segments(&names, start);
     let is_needed = |name: &&String| parse_file_name(name).is_some() && !needless.contains(name);
     let segments: Vec<_> = names.iter().filter(is_needed).collect();
@@ -107,7 +107,6 @@ impl fmt::Display for Verification {
 
 /// One thing that is wrong, or will be put right by the next opening.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Finding {
     /// The log is damaged or cannot be read.
     Log(OpenError),
@@ -254,13 +253,17 @@ fn verify_snapshots<D: Disk>(
     disk: &D,
     names: &[String],
     found: &mut Verification,
+    on_progress: &mut impl FnMut(RecoveryProgress),
 ) -> (Vec<SnapshotInfo>, Lsn) {
     let last = names.iter().rfind(|name| parse_file_name(name).is_some());
     let last = last.and_then(|name| SegmentReader::open(disk, name).ok());
     let log_uuid = last.map(|last| last.header().log_uuid);
     let (mut whole, mut rejected) = (Vec::new(), Vec::new());
+    let mut tell = |bytes_done, bytes_total| {
+        on_progress(RecoveryProgress { stage: RecoveryStage::Snapshot, bytes_done, bytes_total });
+    };
     for name in names.iter().filter(|name| parse_snapshot_name(name).is_some()) {
-        match usable_snapshot(disk, name, log_uuid) {
+        match usable_snapshot(disk, name, log_uuid, &mut tell) {
             Ok(snapshot) => whole.push(snapshot.info().clone()),
             Err(damage) => rejected.push(RejectedSnapshot { name: name.clone(), damage }),
         }
@@ -270,4 +273,14 @@ fn verify_snapshots<D: Disk>(
     found.snapshots = whole.len();
     found.findings.extend(rejected.into_iter().map(Finding::Snapshot));
     (whole, durable)
+}
+
+/// Returns the start of the second newest snapshot. With one alone the log is its only substitute, if it is all there.
+fn needed_behind(names: &[String], whole: &[SnapshotInfo]) -> Lsn {
+    let first = names.iter().find_map(|name| parse_file_name(name));
+    match whole {
+        [.., older, _] => older.start,
+        [only] if first > Some(Lsn::ZERO.next()) => only.start,
+        _ => Lsn::ZERO,
+    }
 }

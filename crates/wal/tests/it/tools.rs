@@ -146,6 +146,18 @@ fn damaged_snapshots_are_found_and_the_log_is_judged_with_what_they_attest() {
 }
 
 #[test]
+fn what_the_only_snapshot_makes_needless_is_verified_as_long_as_it_is_there() {
+    let disk = MemoryDisk::new();
+    Store::open(&disk).unwrap().write_and_snapshot(80).unwrap();
+    let first = segments(&disk)[0].clone();
+    flip(&disk, &first, 4100);
+    assert_eq!(Store::open(&disk).unwrap().node.held, records_to(80));
+    assert_eq!(verify(&disk, |_| {}).verdict(), Verdict::Corrupt);
+    disk.delete(&first);
+    assert_eq!(verify(&disk, |_| {}).verdict(), Verdict::Clean);
+}
+
+#[test]
 fn a_torn_tail_is_told_with_its_place() {
     let disk = MemoryDisk::new();
     Node::open(&disk).unwrap().write_to(10);
