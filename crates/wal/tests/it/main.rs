@@ -12,6 +12,7 @@ mod exhaustive;
 mod failure;
 mod files;
 mod format;
+mod history;
 mod killed;
 mod pressure;
 mod readme;
