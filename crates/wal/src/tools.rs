@@ -1,8 +1,8 @@
 //! What a person does with a log that no program has open: look at it, verify it, cut off what is damaged.
 //!
-//! All but [`repair`] only read, take no lock and change nothing, so that they work on a [`FileDisk`] that is
-//! [read only](crate::FileDisk::read_only). Of a log that is being written they may see half a record at the end, which
-//! looks like a torn tail. Every result can be printed.
+//! All but [`repair`] only read, take no lock and change nothing, so that they work on a
+//! [`FileDisk::read_only`](crate::FileDisk::read_only). Of a log that is being written they may see half a record at
+//! the end, which looks like a torn tail. Every result can be printed.
 //!
 //! # Exit codes
 //!
@@ -14,8 +14,6 @@
 //! | 1 | a torn tail, which the next opening sets aside by itself |
 //! | 2 | damage: an opening refuses the log, or a snapshot cannot be used |
 //! | 3 | something cannot be read, or is of a newer release |
-//!
-//! [`FileDisk`]: crate::FileDisk
 
 mod dump;
 mod inspect;

@@ -32,7 +32,7 @@ impl<D: Disk> SnapshotReader<D> {
         Self::open_with(disk, name, |_, _| {})
     }
 
-    /// Does as [`SnapshotReader::open`], and tells `on_progress` the bytes read and those there are after each chunk.
+    /// Does as [`SnapshotReader::open`], and tells `on_progress` after each chunk the bytes read and those there are.
     ///
     /// # Errors
     ///

@@ -46,7 +46,7 @@ impl<D: Disk> Snapshots<D> {
         SnapshotWriter::create(self.disk.clone(), self.log_uuid, start, Arc::clone(&self.known))
     }
 
-    /// Keeps the two newest verified snapshots and the log back to the older one's start, and removes what is older.
+    /// Keeps the two newest verified snapshots and the log back to the older one's start, and removes the rest.
     ///
     /// A snapshot that was not verified since the log was opened is read now, all of it. With fewer than two that
     /// are whole nothing is removed. The segment that holds the older one's start stays, and so does the one that is
@@ -188,7 +188,7 @@ pub(crate) fn usable_snapshot<D: Disk>(
     Ok(snapshot)
 }
 
-/// Returns those of `names` that are segments which a log needs no more to be replayed behind `start`, oldest first.
+/// Returns those of `names` that are segments and are not needed to replay a log behind `start`, oldest first.
 ///
 /// They end before `start`: the segment that holds it stays, so that the log can be seen to reach back to it, and
 /// the newest segment stays always. `names` may hold names of other files.

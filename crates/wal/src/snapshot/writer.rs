@@ -98,6 +98,7 @@ impl<D: Disk> SnapshotWriter<D> {
         let footer = Footer { end, payload_bytes: self.progress.payload_bytes, crcs: self.crcs };
         self.write_chunk(ChunkKind::Footer, &footer.encode())?;
         self.sync()?;
+        self.file.iter().for_each(DiskFile::forget_cached);
         // Another handle: what is verified is what the name leads to.
         let scan = Scan::open(&self.draft.disk, &self.draft.name()).map_err(SnapshotError::NotVerified)?;
         let expected = (self.progress.chunks, footer);

@@ -17,12 +17,12 @@ use crate::segment::{UNFINISHED_NAME, parse_file_name, set_made_bytes};
 use crate::snapshot::{parse_snapshot_name, usable_snapshot};
 use crate::writer::is_no_space;
 
-/// Cuts a log behind the record at `truncate_after` and moves all that is behind it to `quarantine/`: records, damaged
-/// bytes, and snapshots that hold what later records did. Blocks on the disk, and takes the directory's lock.
+/// Cuts a log behind the record at `truncate_after` and moves all that is behind it to `quarantine/`: records,
+/// damaged bytes, and snapshots that hold what later records did. Blocks on the disk, and takes the directory's lock.
 ///
-/// Nothing is deleted: putting the files back by hand undoes it. The next opening sees a torn tail where the log was cut,
-/// and so reports that its tail is not certain: whoever told others of the records that are gone must not reuse their
-/// identities. After a power cut in the middle, repair once more in the same way.
+/// Nothing is deleted: putting the files back by hand undoes it. The next opening sees a torn tail where the log
+/// was cut, and so reports that its tail is not certain: whoever told others of the records that are gone must not
+/// reuse their identities. After a power cut in the middle, repair once more in the same way.
 ///
 /// # Errors
 ///
@@ -40,6 +40,10 @@ pub fn repair<D: Disk>(
     let quarantined = disk.list_quarantine().map_err(RepairError::of(Operation::Read, ""))?;
     let (start, snapshots) = sort_snapshots(&disk, &names, truncate_after);
     let mut cut = Cut::find(&disk, &names, start, truncate_after)?;
+    let (range, ends_here) = cut.range_behind()?;
+    if ends_here && snapshots.is_empty() {
+        return Ok(RepairPlan { truncate_after, taken: Vec::new() });
+    }
     let mut plan = RepairPlan { truncate_after, taken: Vec::new() };
     let mut take = |file: &str, range: Option<Range<u64>>| {
         let copy = free_name(file, range.as_ref(), &quarantined);
@@ -47,13 +51,8 @@ pub fn repair<D: Disk>(
     };
     // What needs space first, so that a full disk is met while everything is in its place. Then from the end, so
     // that there is never a gap.
-    if let Some(range) = cut.range_behind()? {
-        take(cut.segment.name(), Some(range));
-    }
+    take(cut.segment.name(), Some(range));
     snapshots.iter().rev().chain(cut.later.iter().rev()).for_each(|name| take(name, None));
-    if plan.taken.is_empty() {
-        return Ok(plan);
-    }
     match consent {
         DataLoss::Refused => Err(RepairError::WouldLose(plan)),
         DataLoss::Accepted => carry_out(&disk, &mut cut, &plan).map(|()| plan),
@@ -220,8 +219,8 @@ impl<F: DiskFile> Cut<F> {
         Ok(Self { segment, offset, last, later })
     }
 
-    /// Returns the bytes of the segment that are cut off; `None` if it ends there by itself.
-    fn range_behind(&mut self) -> Result<Option<Range<u64>>, OpenError> {
+    /// Returns the bytes of the segment that are cut off, and whether the log ends there by itself.
+    fn range_behind(&mut self) -> Result<(Range<u64>, bool), OpenError> {
         let (mut is_sealed, mut last) = (false, self.last);
         while let Some(record) = self.segment.next(RECORD_BYTES_MAX)? {
             is_sealed |= record.kind == Kind::SealClosed;
@@ -231,7 +230,7 @@ impl<F: DiskFile> Cut<F> {
         let end_used = self.segment.survey()?.end_used.max(read_to);
         let is_whole = is_sealed || self.segment.file_bytes() >= self.segment.header().segment_bytes;
         let ends_here = last == self.last && end_used == read_to && is_whole && self.later.is_empty();
-        Ok((!ends_here).then_some(self.offset..end_used))
+        Ok((self.offset..end_used, ends_here))
     }
 }
 

@@ -17,7 +17,8 @@ use crate::snapshot::{
 /// Reads every snapshot and every segment that is needed, and does not stop at the first damage.
 ///
 /// Needed is what a recovery reads, also if the newest snapshot should prove damaged: the log back to the second
-/// newest, or to its beginning. What is found in the last segment is what an opening would find: damage, a torn tail, or nothing.
+/// newest, or to its beginning. What is found in the last segment is what an opening would find there: damage, a
+/// torn tail, or nothing.
 /// `on_progress` is told after each chunk and each segment how far it is.
 pub fn verify<D: Disk>(disk: &D, mut on_progress: impl FnMut(RecoveryProgress)) -> Verification {
     let mut found = Verification::default();
@@ -58,8 +59,8 @@ pub struct Verification {
     pub records: u64,
     /// Bytes of these records, headers included.
     pub bytes: u64,
-    /// The last record of the last whole unit before the first damage of the log, or of the whole log. The most that
-    /// [`repair`](crate::tools::repair) can keep.
+    /// The last record of the last whole unit before the first damage of the log, or of the whole log: the most
+    /// that [`repair`](crate::tools::repair) can keep.
     pub readable_to: Lsn,
     /// Whether no durable record can be missing at the end. Like an opening it does not know before it has read the
     /// end, so that it is false of a damaged log.
@@ -275,7 +276,8 @@ fn verify_snapshots<D: Disk>(
     (whole, durable)
 }
 
-/// Returns the start of the second newest snapshot. With one alone the log is its only substitute, if it is all there.
+/// Returns the start of the second newest snapshot. With one alone the log is its only substitute, if all of it is
+/// there.
 fn needed_behind(names: &[String], whole: &[SnapshotInfo]) -> Lsn {
     let first = names.iter().find_map(|name| parse_file_name(name));
     match whole {

@@ -71,6 +71,32 @@ fn a_damaged_log_opens_again_behind_the_last_record_that_verification_could_read
 }
 
 #[test]
+fn a_log_that_lost_a_segment_or_its_header_opens_again_without_what_is_behind() {
+    let disk = log_of_sixty(End::Sealed);
+    let names = segments(&disk);
+    for (name, is_missing) in names.iter().flat_map(|name| [(name, true), (name, false)]) {
+        let copy = disk.duplicate();
+        if is_missing {
+            copy.delete(name);
+        } else {
+            flip(&copy, name, 40);
+        }
+        let found = verify(&copy, |_| {});
+        assert_eq!(found.verdict(), Verdict::Corrupt);
+        let outcome = repair(copy.clone(), found.readable_to, DataLoss::Accepted);
+        if *name == names[0] {
+            // Nothing is left to begin with.
+            assert!(outcome.is_err(), "{name}: {outcome:?}");
+            continue;
+        }
+        outcome.unwrap();
+        let held = Node::open(&copy).unwrap().held;
+        assert_eq!(held, records_to(found.readable_to.as_u64()), "{name}");
+        assert!(!held.is_empty());
+    }
+}
+
+#[test]
 fn a_power_cut_in_a_repair_is_mended_by_the_same_repair() {
     for last in [0, 7, 20, 45] {
         let mut changes = 0;

@@ -1,4 +1,4 @@
-//! Snapshots under power cuts, failing and full disks, rot and noise: the log never suffers, and what is used is whole.
+//! Snapshots under power cuts, failing and full disks, rot and noise: the log never suffers, what is used is whole.
 
 use std::io::ErrorKind;
 
