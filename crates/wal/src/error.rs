@@ -25,8 +25,8 @@ pub enum OpenError {
     #[error("the log is open elsewhere")]
     Locked,
 
-    /// The unattested tail could not be logged again for lack of space: make room and try again.
-    #[error("no space to log the unattested tail again")]
+    /// There is no space to set aside a torn tail in a segment that holds nothing else: make room and try again.
+    #[error("no space to set a torn tail aside")]
     DiskFull,
 
     /// The disk did not deliver bytes that should be there. This is never taken for the end of the log.

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::{Range, RangeInclusive};
 
 use crate::disk::{Disk, DiskFile};
-use crate::error::{Damage, OpenError};
+use crate::error::{Damage, OpenError, Operation};
 use crate::lsn::Lsn;
 use crate::record::{self, HEADER_BYTES, Kind, RECORD_ALIGN, RecordHeader};
 use crate::segment::{HeaderError, SEGMENT_HEADER_BYTES, SegmentHeader, parse_file_name};
@@ -141,6 +141,14 @@ impl<F: DiskFile> SegmentReader<F> {
             source,
         })?;
         Ok(bytes)
+    }
+
+    /// Writes bytes of the file once more as they are, and makes them durable.
+    pub(crate) fn write_again(&mut self, range: Range<u64>) -> Result<(), OpenError> {
+        let bytes = self.raw(range.clone())?;
+        let written = self.file.write_at(&bytes, range.start).map_err(|source| (Operation::Write, source));
+        let synced = written.and_then(|()| self.file.sync().map_err(|source| (Operation::Sync, source)));
+        synced.map_err(|(operation, source)| OpenError::Write { operation, file: self.name.clone(), source })
     }
 
     /// Says that the records `lsns` are damaged here.

@@ -215,17 +215,34 @@ fn settle_tail<D: Disk>(
 ) -> Result<(), OpenError> {
     report.last = tail.last;
     report.tail_certain = tail.is_certain();
+    report.relogged = tail.last.since(tail.attested);
+    let mut is_full = false;
     if let Some(torn) = tail.torn.clone() {
         report.torn_bytes = torn.end - torn.start;
-        report.quarantined = Some(quarantine(disk, &mut tail.reader, torn)?);
+        match quarantine(disk, &mut tail.reader, torn) {
+            Ok(copy) => report.quarantined = Some(copy),
+            // The segment keeps the bytes, unless nothing else in it counts and the next one takes its place.
+            Err(OpenError::DiskFull) if tail.holds_records() => is_full = true,
+            Err(other) => return Err(other),
+        }
     }
+    if !tail.unattested.is_empty() && !is_full {
+        let attested_span = tail.attested_span();
+        match relog(&mut tail, writer, record_bytes_max) {
+            Ok(()) => {
+                let (name, end) = writer.position().expect("a segment was made for the records logged again");
+                spans.extend(attested_span);
+                spans.push(Span { name: name.to_owned(), end, last: tail.last });
+                return Ok(());
+            }
+            Err(OpenError::DiskFull) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    // Without space they are written again where they are, so that a log opens on a full disk.
+    tail.write_again()?;
+    writer.start_at(tail.next_place());
     spans.extend(tail.attested_span());
-    if !tail.unattested.is_empty() {
-        report.relogged = tail.last.since(tail.attested);
-        relog(&mut tail, writer, record_bytes_max)?;
-        let (name, end) = writer.position().expect("a segment was made for the records logged again");
-        spans.push(Span { name: name.to_owned(), end, last: tail.last });
-    }
     Ok(())
 }
 

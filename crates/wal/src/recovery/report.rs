@@ -27,11 +27,12 @@ pub struct RecoveryReport {
     /// If not, records that were acknowledged in the last moments may be gone: whoever told others of them
     /// must not reuse their identities. The doubt is reported at every opening until a record is appended.
     pub tail_certain: bool,
-    /// How many records nothing attested. They were logged again and are durable.
+    /// How many records nothing attested. They were written again and are durable.
     pub relogged: u64,
-    /// Bytes of the torn tail that were set aside.
+    /// Bytes of the torn tail.
     pub torn_bytes: u64,
-    /// The name in `quarantine/` of the copy of these bytes.
+    /// The name in `quarantine/` of the copy of these bytes; `None` if there was no space for one, and the segment
+    /// keeps them.
     pub quarantined: Option<String>,
     /// The snapshot that is used.
     pub snapshot: Option<SnapshotInfo>,
@@ -55,10 +56,14 @@ impl fmt::Display for RecoveryReport {
             self.records, self.start, self.last, self.bytes
         )?;
         if self.relogged > 0 {
-            writeln!(f, "{} records at the end were logged again", self.relogged)?;
+            writeln!(f, "{} records at the end were written again", self.relogged)?;
         }
-        if let Some(copy) = &self.quarantined {
-            writeln!(f, "{} torn bytes at the end were set aside as quarantine/{copy}", self.torn_bytes)?;
+        match &self.quarantined {
+            Some(copy) => {
+                writeln!(f, "{} torn bytes at the end were set aside as quarantine/{copy}", self.torn_bytes)?;
+            }
+            None if self.torn_bytes > 0 => writeln!(f, "{} torn bytes at the end are left", self.torn_bytes)?,
+            None => {}
         }
         f.write_str(match self.tail_certain {
             true => "nothing that was durable is missing at the end",

@@ -129,6 +129,25 @@ impl<F: DiskFile> Tail<F> {
         self.is_sealed || (self.unattested.is_empty() && self.torn.is_none())
     }
 
+    /// Whether any record of the segment counts.
+    pub(crate) fn holds_records(&self) -> bool {
+        self.last >= self.reader.header().first_lsn
+    }
+
+    /// Makes durable what nothing attests, by writing the same bytes to the same place once more.
+    ///
+    /// An earlier sync that failed may have left them in memory alone, and clean: writing makes the next sync write
+    /// them (Rebello and others, USENIX ATC 2020). A power cut meanwhile leaves of every sector what it held or what
+    /// it should hold.
+    pub(crate) fn write_again(&mut self) -> Result<(), OpenError> {
+        if let Some((last, end)) = self.unattested.pop_back() {
+            self.reader.write_again(self.attested_end..end)?;
+            (self.attested, self.attested_end) = (last, end);
+            self.unattested.clear();
+        }
+        Ok(())
+    }
+
     /// Returns what the next segment says of its place.
     ///
     /// It takes the place of this one if nothing of this one is attested, as the two would have one name.
