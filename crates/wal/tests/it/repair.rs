@@ -23,6 +23,7 @@ fn a_log_is_cut_behind_any_whole_unit_and_what_was_cut_off_is_kept() {
             let plan = outcome.unwrap();
             assert_eq!(plan.taken.is_empty(), last == 60, "{plan}");
             check_nothing_is_lost(&disk, &copy, last);
+            assert_eq!((copy.unsynced_names(), copy.unsynced_sectors()), (0, vec![]), "it stays cut");
             let node = Node::open(&copy).unwrap();
             assert_eq!(node.held, records_to(last), "{end:?} {last}");
             assert_eq!(node.report.tail_certain, last == 60 && end != End::Unattested, "{end:?} {last}");

@@ -13,6 +13,7 @@ fn two_snapshots_are_kept_and_the_log_back_to_the_older() {
     for last in [40, 80, 120, 160] {
         store.write_and_snapshot(last).unwrap();
         let retained = store.snapshots.retain().unwrap();
+        assert_eq!(disk.unsynced_names(), 0, "what is removed stays so");
         let kept: Vec<_> =
             [last, last - 40].into_iter().filter(|&start| start > 0).map(Lsn::from_u64).collect();
         assert_eq!(retained.kept, kept);
@@ -169,7 +170,12 @@ fn nothing_is_removed_after_a_failed_publication() {
     assert!(matches!(store.snapshots.retain(), Err(RetainError::Distrusted)));
     assert_eq!(disk.list().unwrap(), before);
     drop(store);
+    // The process starts again, the machine does not: the name is there and may not be durable.
     let mut store = Store::open(&disk).unwrap();
+    assert!(disk.unsynced_names() > 0);
+    disk.inject(Fault { operation: Operation::Remove, after: 0, kind: ErrorKind::Other });
+    store.snapshots.retain().unwrap_err();
+    assert_eq!(disk.unsynced_names(), 0, "names are durable before anything is removed for their sake");
     assert!(!store.snapshots.retain().unwrap().removed.is_empty());
 }
 
