@@ -26,6 +26,12 @@ impl<D: Disk> Writer<D> {
         Self { disk, segment_bytes, seed, current: None, place }
     }
 
+    /// Changes the place of the segment that is made first.
+    pub(crate) fn start_at(&mut self, place: Place) {
+        assert!(self.current.is_none(), "a place is not changed once it is taken");
+        self.place = place;
+    }
+
     /// Makes the next segment with these records, `contents`, in it and fills it from then on. The segment
     /// has its name only once all of it is durable.
     ///

@@ -134,22 +134,106 @@ fn no_space_for_bytes_that_were_allocated_poisons_the_log() {
 }
 
 #[test]
-fn a_log_opens_on_a_full_disk_if_nothing_must_be_logged_again() {
-    for is_attested in [true, false] {
+fn a_log_opens_on_a_full_disk_and_all_it_serves_is_durable() {
+    for (is_attested, is_torn) in [(true, false), (true, true), (false, false), (false, true)] {
         let disk = MemoryDisk::new();
         let mut node = Node::open(&disk).unwrap();
         node.write_to(10);
         if is_attested {
             node.syncer.attest().unwrap();
+        } else {
+            // The last group is readable and, as far as the disk is concerned, was never written.
+            node.append_to(15);
+            disk.inject(Fault { operation: Operation::Sync, after: 0, kind: ErrorKind::Other });
+            node.syncer.sync_once().unwrap_err();
         }
         drop(node);
-        disk.limit_bytes(Some(CONFIG.segment_bytes));
-        if !is_attested {
-            assert!(matches!(Node::open(&disk), Err(OpenError::DiskFull)));
-            disk.limit_bytes(None);
+        let last = if is_attested { 10 } else { 15 };
+        if is_torn {
+            let name = &segments(&disk)[0];
+            let mut bytes = disk.contents(name).unwrap();
+            let end = bytes.iter().rposition(|&byte| byte != 0).unwrap().next_multiple_of(8);
+            bytes[end + 8] = 1;
+            disk.overwrite(name, &bytes);
+            disk.inject(Fault { operation: Operation::Quarantine, after: 0, kind: ErrorKind::StorageFull });
         }
-        assert_eq!(Node::open(&disk).unwrap().held, records_to(10));
+        disk.limit_bytes(Some(0));
+        for opening in 0..2 {
+            let node = Node::open(&disk).unwrap();
+            assert_eq!((node.held, node.report.tail_certain), (records_to(last), is_attested && !is_torn));
+            assert_eq!(node.report.torn_bytes > 0, is_torn);
+            assert_eq!(node.report.quarantined.is_some(), is_torn && opening == 1);
+            assert_eq!(Node::open(&disk.crash(0, |_| false)).unwrap().held, records_to(last));
+        }
+        let mut node = Node::open(&disk).unwrap();
+        node.append_to(20);
+        assert_eq!(node.syncer.sync_once(), Err(SyncError::DiskFull));
+        disk.limit_bytes(None);
+        node.syncer.sync_once().unwrap();
+        drop(node);
+        assert_eq!(Node::open(&disk.crash(0, |_| false)).unwrap().held, records_to(20));
     }
+}
+
+#[test]
+fn a_power_cut_or_a_failure_while_the_tail_is_written_again_loses_nothing() {
+    for operation in [None, Some(Operation::Write), Some(Operation::Sync)] {
+        for changes in 0..4 {
+            let disk = MemoryDisk::new();
+            let mut node = Node::open(&disk).unwrap();
+            node.write_to(10);
+            node.append_to(13);
+            disk.cut_power_after(1);
+            node.syncer.sync_once().unwrap_err();
+            drop(node);
+            // The group of three is torn in all ways, and what is left is read on a full disk.
+            let sectors = disk.unsynced_sectors();
+            for chosen in 0..1usize << sectors.len() {
+                let place = |sector: &_| sectors.iter().position(|other| other == sector);
+                let torn =
+                    disk.crash(0, |sector| place(sector).is_some_and(|place| chosen >> place & 1 == 1));
+                torn.limit_bytes(Some(0));
+                match operation {
+                    None => torn.cut_power_after(changes),
+                    Some(operation) => torn.inject(Fault { operation, after: 0, kind: ErrorKind::Other }),
+                }
+                let opened = Node::open(&torn);
+                if let (Err(error), Some(operation)) = (&opened, operation) {
+                    assert!(
+                        matches!(error, OpenError::Write { operation: o, .. } if *o == operation),
+                        "{error}"
+                    );
+                }
+                drop(opened);
+                for parity in 0..3 {
+                    let cut = torn.crash(0, |sector| sector.index % 2 == parity);
+                    cut.limit_bytes(Some(0));
+                    let held = Node::open(&cut).unwrap().held;
+                    assert!((10..=13).contains(&held.len()) && held == records_to(held.len() as u64));
+                    assert_eq!(Node::open(&cut.crash(0, |_| false)).unwrap().held, held);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_alone_in_its_segment_is_not_lost_for_lack_of_space() {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    node.append_to(3);
+    disk.cut_power_after(6);
+    node.syncer.sync_once().unwrap_err();
+    drop(node);
+    let torn = disk.crash(disk.unsynced_names(), |sector| sector.index == 8);
+    let name = segments(&torn)[0].clone();
+    let mut bytes = torn.contents(&name).unwrap();
+    bytes[4100] ^= 1;
+    torn.overwrite(&name, &bytes);
+    torn.inject(Fault { operation: Operation::Quarantine, after: 0, kind: ErrorKind::StorageFull });
+    assert!(matches!(Node::open(&torn), Err(OpenError::DiskFull)));
+    assert_eq!(torn.contents(&name), Some(bytes));
+    assert_eq!(Node::open(&torn).unwrap().report.quarantined.unwrap(), format!("{name}-4096"));
 }
 
 #[test]
