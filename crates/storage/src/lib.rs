@@ -103,3 +103,8 @@ pub use crate::{
     scan::{ScanCursor, ScanStep},
     usage::{Counters, KindUsage, Usage},
 };
+
+/// The README's program is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
