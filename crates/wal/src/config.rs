@@ -111,7 +111,7 @@ pub enum ConfigError {
 }
 
 /// The largest `record_bytes_max`: lengths fit 32 bits with room for the header and the padding.
-const RECORD_BYTES_LIMIT: u32 = 1 << 30;
+pub(crate) const RECORD_BYTES_LIMIT: u32 = 1 << 30;
 
 /// The largest `segment_bytes`, far below where offsets could overflow.
 pub(crate) const SEGMENT_BYTES_LIMIT: u64 = 1 << 40;

@@ -77,6 +77,21 @@ pub trait Disk: Clone + Send + 'static {
     ///
     /// The copy may be missing or incomplete.
     fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Moves a file to `quarantine/<to>`, durably.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if the quarantine has a file of that name. After any error the file is in one
+    /// of the two places, whole.
+    fn set_aside(&self, name: &str, to: &str) -> io::Result<()>;
+
+    /// Returns the names of all files in `quarantine/`, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// The quarantine cannot be read.
+    fn list_quarantine(&self) -> io::Result<Vec<String>>;
 }
 
 /// An open file of a [`Disk`].

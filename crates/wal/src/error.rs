@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::lsn::Lsn;
+use crate::snapshot::{RejectedSnapshot, Uuid};
 
 /// Why a log did not open. No record is served after any of them.
 ///
@@ -61,6 +62,24 @@ pub enum OpenError {
         lsns: RangeInclusive<Lsn>,
         /// What is wrong there.
         damage: Damage,
+    },
+
+    /// The log does not reach back to a snapshot that is whole: what lies between is lost here.
+    #[error("the log begins at LSN {first} and no snapshot reaches so far, {} are damaged", .rejected.len())]
+    NoSnapshot {
+        /// The first record that the log holds.
+        first: Lsn,
+        /// The snapshots that cannot be used, the newest first.
+        rejected: Vec<RejectedSnapshot>,
+    },
+
+    /// The log ends before records that a snapshot, or the caller, says were durable: they are lost here.
+    #[error("the log ends at LSN {last}, but was durable up to LSN {durable}")]
+    EndMissing {
+        /// The last record of the log.
+        last: Lsn,
+        /// Up to where it was durable.
+        durable: Lsn,
     },
 
     /// A record is intact but longer than the configuration allows: raise `record_bytes_max`.
@@ -207,6 +226,147 @@ impl PoisonCause {
     pub(crate) fn disk(operation: Operation, error: &io::Error) -> Self {
         Self::Disk { operation, kind: error.kind(), os_error: error.raw_os_error() }
     }
+}
+
+/// What is wrong with the file of a snapshot.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SnapshotDamage {
+    /// The header fails its checksum or contradicts itself.
+    #[error("the header is not valid")]
+    Header,
+
+    /// The snapshot was written by a release that this one cannot read.
+    #[error("format {major}.{minor} needs a newer release")]
+    UnsupportedFormat {
+        /// Major version found.
+        major: u16,
+        /// Minor version found.
+        minor: u16,
+    },
+
+    /// The snapshot is one of another log.
+    #[error("the snapshot is of log {}", Uuid(.log_uuid))]
+    Foreign {
+        /// The log it belongs to.
+        log_uuid: [u8; 16],
+    },
+
+    /// The file has another name than its header says.
+    #[error("the snapshot starts at LSN {start} and its name says otherwise")]
+    Misnamed {
+        /// Where it starts according to its header.
+        start: Lsn,
+    },
+
+    /// A chunk is not readable.
+    #[error("chunk {index} at offset {offset} is damaged")]
+    Chunk {
+        /// Position of the chunk, from 0.
+        index: u64,
+        /// Where it starts in the file.
+        offset: u64,
+    },
+
+    /// The file ends where a chunk or the footer should be.
+    #[error("the file ends at offset {offset} without a footer")]
+    Unfinished {
+        /// Where the next chunk should start.
+        offset: u64,
+    },
+
+    /// The footer does not agree with the chunks before it.
+    #[error("the footer at offset {offset} does not agree with the chunks")]
+    Footer {
+        /// Where it starts in the file.
+        offset: u64,
+    },
+
+    /// Bytes follow the footer.
+    #[error("bytes follow the footer, from offset {offset} on")]
+    Trailing {
+        /// The first of them.
+        offset: u64,
+    },
+
+    /// The disk did not deliver bytes that should be there.
+    #[error("cannot read at offset {offset}: {kind}")]
+    Unreadable {
+        /// First byte of the read that failed.
+        offset: u64,
+        /// The class of the error.
+        kind: io::ErrorKind,
+    },
+}
+
+/// Why a snapshot was not written. The log and all other snapshots are as they were.
+#[non_exhaustive]
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// There is no space for it: make room and begin again.
+    #[error("no space for the snapshot")]
+    DiskFull,
+
+    /// The disk refused a step: the snapshot is abandoned.
+    #[error("cannot write the snapshot: {operation} of {file} failed")]
+    Disk {
+        /// What was attempted.
+        operation: Operation,
+        /// Name of the unfinished file.
+        file: String,
+        /// What the disk said.
+        source: io::Error,
+    },
+
+    /// The chunk can never be written; the writer goes on.
+    #[error("a chunk of {bytes} bytes is more than the {limit} that fit")]
+    ChunkTooLarge {
+        /// Bytes asked for.
+        bytes: usize,
+        /// The most that fit.
+        limit: usize,
+    },
+
+    /// The snapshot would hold what the log can still lose: wait until that is durable.
+    #[error("the snapshot reaches to LSN {end} and the log is durable up to LSN {durable}")]
+    NotDurable {
+        /// The last record that the snapshot may hold.
+        end: Lsn,
+        /// The last durable record.
+        durable: Lsn,
+    },
+
+    /// What was read back is not what was written: the disk is not to be trusted.
+    #[error("the snapshot was read back and is not what was written")]
+    NotVerified(#[source] SnapshotDamage),
+
+    /// An earlier step failed, and said why.
+    #[error("the snapshot was abandoned")]
+    Abandoned,
+}
+
+/// Why old segments and snapshots were not all removed. Nothing that is needed was.
+#[non_exhaustive]
+#[derive(Debug, Error)]
+pub enum RetainError {
+    /// The disk refused a step: what is left is removed another time.
+    #[error("cannot remove what is old: {operation} of {file} failed")]
+    Disk {
+        /// What was attempted.
+        operation: Operation,
+        /// Name of the file; empty for the directory itself.
+        file: String,
+        /// What the disk said.
+        source: io::Error,
+    },
+
+    /// A sync of the directory has failed: nothing is removed until the log is opened anew.
+    #[error("names in the directory of the log may not be durable")]
+    Distrusted,
+
+    /// The log has failed: nothing is removed until it is opened anew.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
 }
 
 /// A step on the disk that can fail.

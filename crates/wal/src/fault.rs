@@ -12,11 +12,10 @@ pub(crate) const fn is_off(_rule: &'static str) -> bool {
 
 #[cfg(trellis_fault)]
 pub(crate) fn is_off(rule: &'static str) -> bool {
-    let place = RULES.iter().position(|known| *known == rule);
-    place.expect("every rule that is asked for is in the list") == OFF.load(Ordering::SeqCst)
+    place_of(rule).expect("every rule that is asked for is in a list") == OFF.load(Ordering::SeqCst)
 }
 
-/// The rules of this crate.
+/// The rules of the log.
 #[cfg(trellis_fault)]
 pub const RULES: &[&str] = &[
     // What was called durable is lost with the power.
@@ -35,12 +34,38 @@ pub const RULES: &[&str] = &[
     "an unattested tail is logged again",
 ];
 
+/// The rules of snapshots, of which the simulator does not know yet.
+#[cfg(trellis_fault)]
+pub const SNAPSHOT_RULES: &[&str] = &[
+    // A power cut leaves a snapshot's name without its bytes.
+    "a snapshot is synced",
+    // The log that a snapshot makes needless is gone, and so is the snapshot's name.
+    "a snapshot's name is synced",
+    // A bad write is met when the log that could replace it is gone.
+    "a snapshot is read back",
+    // A rotten chunk is handed out.
+    "chunks have a checksum",
+    // The newest snapshot rots, and the log behind the older one is gone.
+    "the log is kept back to the older snapshot",
+    // A snapshot holds what the log can still lose.
+    "a snapshot waits for the log",
+    // Damage to the last group of records passes for a torn tail, though a snapshot was published behind it.
+    "snapshots attest",
+    // What a failed log may still be needed for is removed.
+    "nothing is removed beside a failed log",
+];
+
 /// Switches off this rule, and every other one of this crate on; returns false for a name that is not of this crate.
 #[cfg(trellis_fault)]
 pub fn switch_off(rule: Option<&str>) -> bool {
-    let place = rule.map(|rule| RULES.iter().position(|known| *known == rule));
+    let place = rule.map(place_of);
     OFF.store(place.flatten().unwrap_or(usize::MAX), Ordering::SeqCst);
     place.is_none_or(|place| place.is_some())
+}
+
+#[cfg(trellis_fault)]
+fn place_of(rule: &str) -> Option<usize> {
+    RULES.iter().chain(SNAPSHOT_RULES).position(|known| *known == rule)
 }
 
 /// Position of the rule that is off; beyond them while all are on.

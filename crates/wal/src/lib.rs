@@ -5,11 +5,15 @@
 //! once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a torn tail by
 //! itself, refuses one whose durable records are damaged, and says when it cannot be certain.
 //!
+//! A program that can write its whole state takes [`Snapshots`] of it beside the log while the log goes on;
+//! [`recover`] then finds the newest that is whole and the records behind it, and what two snapshots make
+//! needless is removed. [`tools`] look at a log, verify it, and cut off what is damaged.
+//!
 //! # What it does not do
 //!
-//! It does not know what records mean, index them, or read one by its LSN. It does not run a thread, draw
-//! randomness or depend on an asynchronous runtime. It does not repair: a damaged log is left as it is. It
-//! does not remove records.
+//! It does not know what records and snapshots mean, index them, or read a record by its LSN. It does not run a
+//! thread, read a clock, draw randomness or depend on an asynchronous runtime. It does not repair unless it is
+//! told to: a damaged log is left as it is.
 //!
 //! # Two types to know
 //!
@@ -49,6 +53,7 @@ mod log;
 mod queue;
 mod syncer;
 
+mod bytes;
 mod record;
 mod segment;
 mod writer;
@@ -56,8 +61,11 @@ mod writer;
 mod reader;
 mod recovery;
 mod replay;
+mod snapshot;
 
 mod disk;
+
+pub mod tools;
 
 #[cfg(not(trellis_fault))]
 mod fault;
@@ -66,10 +74,24 @@ pub mod fault;
 
 pub use self::config::{Config, ConfigError};
 pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
-pub use self::error::{Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, SyncError};
+pub use self::error::{
+    Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError, SnapshotDamage,
+    SnapshotError, SyncError,
+};
 pub use self::log::Log;
 pub use self::lsn::Lsn;
-pub use self::recovery::{Opened, RecoveryReport, open};
+pub use self::recovery::{
+    Opened, Recovered, RecoveryProgress, RecoveryReport, RecoveryStage, open, open_after, recover,
+};
 pub use self::replay::Records;
+pub use self::snapshot::{
+    RejectedSnapshot, Retained, SnapshotInfo, SnapshotProgress, SnapshotPublication, SnapshotReader,
+    SnapshotWriter, Snapshots, removable_segments,
+};
 pub use self::syncer::{Synced, Syncer};
 pub use self::writer::OpenSeed;
+
+/// The README's program is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -115,6 +115,23 @@ impl<F: DiskFile> SegmentReader<F> {
         Ok(survey)
     }
 
+    /// Goes to the next intact record of the segment behind bytes that are none; returns whether there is one.
+    ///
+    /// For looking at a damaged log only: what is read from then on does not continue what was read before.
+    pub(crate) fn skip_damage(&mut self) -> Result<bool, OpenError> {
+        let end_used = self.end_used()?;
+        let mut offset = self.offset + RECORD_ALIGN as u64;
+        while offset < end_used {
+            if let Some(header) = self.record_at(offset)?.filter(|header| self.is_later(header, offset)) {
+                let before = if header.kind.is_control() { 0 } else { 1 };
+                self.rewind(Lsn::from_u64(header.lsn.as_u64() - before), offset);
+                return Ok(true);
+            }
+            offset += RECORD_ALIGN as u64;
+        }
+        Ok(false)
+    }
+
     /// Reads bytes of the file as they are.
     pub(crate) fn raw(&mut self, range: Range<u64>) -> Result<Vec<u8>, OpenError> {
         let mut bytes = vec![0; range.end.min(self.file_bytes).saturating_sub(range.start) as usize];
@@ -237,13 +254,14 @@ pub(crate) struct Survey {
 
 /// The part of a file that is in memory, so that small records are read by the megabyte.
 #[derive(Default)]
-struct Window {
+pub(crate) struct Window {
     offset: u64,
     bytes: Vec<u8>,
 }
 
 impl Window {
-    fn load<F: DiskFile>(
+    /// Returns the bytes of the file from `offset` on, at least `bytes` of them if it reaches so far.
+    pub(crate) fn load<F: DiskFile>(
         &mut self,
         file: &F,
         file_bytes: u64,
@@ -257,14 +275,22 @@ impl Window {
             let read_ahead = left.min(WINDOW_BYTES.max(bytes) as u64) as usize;
             self.bytes.resize(read_ahead, 0);
             self.offset = offset;
-            let read = file.read_at(&mut self.bytes, offset)?;
-            self.bytes.truncate(read);
+            let read = file.read_at(&mut self.bytes, offset);
+            // What a read that failed left in the buffer is not of the file.
+            self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
         }
         let start = self.index_of(offset);
         Ok(&self.bytes[start..])
     }
 
-    fn index_of(&self, offset: u64) -> usize {
+    /// Returns what was loaded last and has not been left behind.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns where in [`Window::bytes`] the file's byte at `offset` is.
+    pub(crate) fn index_of(&self, offset: u64) -> usize {
         (offset - self.offset) as usize
     }
 }

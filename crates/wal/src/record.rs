@@ -11,6 +11,7 @@
 //! Numbers are little endian. A kind is never 0, so that zeroed space is never a record. The salt makes the
 //! bytes of another segment, or of a payload that quotes a log, fail the checksum.
 
+use crate::bytes::{u32_at, u64_at};
 use crate::fault;
 use crate::lsn::Lsn;
 
@@ -133,14 +134,6 @@ pub(crate) const fn framed_bytes(payload_bytes: usize) -> usize {
 
 fn checksum(salt: u32, header: &[u8; HEADER_BYTES], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(salt, &header[4..]), payload)
-}
-
-fn u32_at(bytes: &[u8; HEADER_BYTES], offset: usize) -> u32 {
-    u32::from_le_bytes([bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]])
-}
-
-fn u64_at(bytes: &[u8; HEADER_BYTES], offset: usize) -> u64 {
-    u64::from(u32_at(bytes, offset)) | u64::from(u32_at(bytes, offset + 4)) << 32
 }
 
 /// Bytes before the payload.

@@ -4,21 +4,26 @@
 //! then. Damage to attested records is refused; whatever else is unreadable at the end is a torn tail, which
 //! no one was promised, or in the last group before a crash may have been: then the tail is not certain.
 
-use std::collections::VecDeque;
+mod report;
+mod tail;
+
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use self::report::{RecoveryProgress, RecoveryReport, RecoveryStage};
+pub(crate) use self::tail::Tail;
 use crate::config::Config;
-use crate::disk::{Disk, DiskFile};
-use crate::error::{Damage, OpenError, Operation};
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError, Operation, SnapshotDamage};
 use crate::fault;
 use crate::log::Log;
 use crate::lsn::Lsn;
 use crate::queue::Queue;
 use crate::reader::SegmentReader;
-use crate::record::{Kind, RecordHeader};
+use crate::record::RecordHeader;
 use crate::replay::{Records, Span};
-use crate::segment::{Predecessor, SEGMENT_HEADER_BYTES, parse_file_name};
+use crate::segment::parse_file_name;
+use crate::snapshot::{RejectedSnapshot, SnapshotReader, Snapshots, newest_whole, parse_snapshot_name};
 use crate::syncer::Syncer;
 use crate::writer::{OpenSeed, Place, WriteError, Writer, is_no_space};
 
@@ -34,26 +39,14 @@ pub struct Opened<D: Disk> {
     pub report: RecoveryReport,
 }
 
-/// What an opening found and did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecoveryReport {
-    /// The identity of the log, fixed when its first segment is made.
-    pub log_uuid: [u8; 16],
-    /// The last record; [`Lsn::ZERO`] if the log is empty.
-    pub last: Lsn,
-    /// How many segments there were.
-    pub segments: usize,
-    /// Whether no durable record can be missing at the end.
-    ///
-    /// If not, records that were acknowledged in the last moments may be gone: whoever told others of them
-    /// must not reuse their identities. The doubt is reported at every opening until a record is appended.
-    pub tail_certain: bool,
-    /// How many records nothing attested. They were logged again and are durable.
-    pub relogged: u64,
-    /// Bytes of the torn tail that were set aside.
-    pub torn_bytes: u64,
-    /// The name in `quarantine/` of the copy of these bytes.
-    pub quarantined: Option<String>,
+/// An open log with the snapshot to start from.
+pub struct Recovered<D: Disk> {
+    /// The log, whose records are those behind the snapshot.
+    pub opened: Opened<D>,
+    /// The newest snapshot that is whole, to be read before the records.
+    pub snapshot: Option<SnapshotReader<D>>,
+    /// Begins snapshots and removes old ones.
+    pub snapshots: Snapshots<D>,
 }
 
 /// Opens the log in a directory, and makes one if there is none. Blocks on the disk.
@@ -66,63 +59,198 @@ pub struct RecoveryReport {
 /// # Errors
 ///
 /// [`OpenError`]; the log is as it was, except after [`OpenError::Write`].
-pub fn open<D: Disk>(mut disk: D, config: Config, seed: OpenSeed) -> Result<Opened<D>, OpenError> {
+pub fn open<D: Disk>(disk: D, config: Config, seed: OpenSeed) -> Result<Opened<D>, OpenError> {
+    open_after(disk, config, seed, Lsn::ZERO)
+}
+
+/// Opens a log as [`open`] does, for a caller that has all that its records up to `start` did, all of which were
+/// durable once.
+///
+/// Segments that end before `start` may be missing and are not read; from there on the log must be whole and it
+/// must reach to `start`. Only records behind `start` are replayed.
+///
+/// # Errors
+///
+/// Those of [`open`], and [`OpenError::EndMissing`].
+pub fn open_after<D: Disk>(
+    mut disk: D,
+    config: Config,
+    seed: OpenSeed,
+    start: Lsn,
+) -> Result<Opened<D>, OpenError> {
     config.validate()?;
+    let names = lock(&mut disk)?;
+    open_behind(disk, &names, config, seed, Base { start, durable: start }, &mut |_| {})
+}
+
+/// Opens a log as [`open`] does, behind the newest of its snapshots that is whole.
+///
+/// The snapshot is verified, and so is read twice. A damaged one is passed over for the one before it, which the
+/// report says. What a snapshot attests counts: if the log ends before what was durable when the snapshot was
+/// published, records are lost and the log is refused. `on_progress` is told of the snapshot and the last segment;
+/// [`Records::progress`] tells of the rest.
+///
+/// # Errors
+///
+/// Those of [`open`], [`OpenError::EndMissing`] and [`OpenError::NoSnapshot`].
+pub fn recover<D: Disk>(
+    mut disk: D,
+    config: Config,
+    mut seed: OpenSeed,
+    mut on_progress: impl FnMut(RecoveryProgress),
+) -> Result<Recovered<D>, OpenError> {
+    config.validate()?;
+    let names = lock(&mut disk)?;
+    let last = names.iter().rfind(|name| parse_file_name(name).is_some());
+    let last = last.map(|name| SegmentReader::open(&disk, name)).transpose()?;
+    let log_uuid = last.map(|last| last.header().log_uuid);
+    let mut tell = |bytes_done, bytes_total| {
+        on_progress(RecoveryProgress { stage: RecoveryStage::Snapshot, bytes_done, bytes_total });
+    };
+    let (snapshot, rejected) = newest_whole(&disk, &names, log_uuid, &mut tell);
+    let info = snapshot.as_ref().map(|snapshot| snapshot.info().clone());
+    if let (None, Some(info)) = (log_uuid, &info) {
+        // A snapshot of a log that had no record yet: the log goes on under its identity.
+        seed.log_uuid = info.log_uuid;
+    }
+    let base = Base {
+        start: info.as_ref().map_or(Lsn::ZERO, |info| info.start),
+        durable: match fault::is_off("snapshots attest") {
+            true => Lsn::ZERO,
+            false => info.as_ref().map_or(Lsn::ZERO, |info| info.end).max(durable_by_names(&rejected)),
+        },
+    };
+    let mut opened = match open_behind(disk.clone(), &names, config, seed, base, &mut on_progress) {
+        Err(OpenError::Corrupt { file, damage: Damage::PredecessorMissing, .. }) if !rejected.is_empty() => {
+            let first = parse_file_name(&file).unwrap_or(Lsn::ZERO);
+            return Err(OpenError::NoSnapshot { first, rejected });
+        }
+        other => other?,
+    };
+    let verified = info.as_ref().map(|info| info.start);
+    let snapshots = Snapshots::new(disk, opened.log.clone(), opened.report.log_uuid, verified);
+    (opened.report.snapshot, opened.report.rejected) = (info, rejected);
+    Ok(Recovered { opened, snapshot, snapshots })
+}
+
+/// What is known of a log before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Base {
+    /// Replay starts behind this record.
+    pub(crate) start: Lsn,
+    /// Records up to here were durable once.
+    pub(crate) durable: Lsn,
+}
+
+/// Returns up to where the log was durable when these snapshots got their names, whatever became of their bytes.
+pub(crate) fn durable_by_names(rejected: &[RejectedSnapshot]) -> Lsn {
+    let of_this_log = rejected.iter().filter(|snapshot| {
+        !matches!(snapshot.damage, SnapshotDamage::Foreign { .. } | SnapshotDamage::Misnamed { .. })
+    });
+    of_this_log.filter_map(|snapshot| parse_snapshot_name(&snapshot.name)).max().unwrap_or(Lsn::ZERO)
+}
+
+/// Takes the directory's lock and returns the names in it.
+fn lock<D: Disk>(disk: &mut D) -> Result<Vec<String>, OpenError> {
     let unreadable = |source| OpenError::Read { file: String::new(), offset: 0, source };
     if !disk.lock().map_err(unreadable)? {
         return Err(OpenError::Locked);
     }
-    let names = disk.list().map_err(unreadable)?;
-    let Chain { followed: mut spans, last } = check_chain(&disk, &names)?;
+    disk.list().map_err(unreadable)
+}
+
+fn open_behind<D: Disk>(
+    disk: D,
+    names: &[String],
+    config: Config,
+    seed: OpenSeed,
+    base: Base,
+    on_progress: &mut dyn FnMut(RecoveryProgress),
+) -> Result<Opened<D>, OpenError> {
+    let Chain { skipped, followed: mut spans, last } = check_chain(&disk, names, base.start)?;
+    if last.is_none() && base.durable > Lsn::ZERO {
+        return Err(OpenError::EndMissing { last: Lsn::ZERO, durable: base.durable });
+    }
     let mut report = RecoveryReport {
         log_uuid: last.as_ref().map_or(seed.log_uuid, |last| last.header().log_uuid),
+        start: base.start,
         last: Lsn::ZERO,
-        segments: spans.len() + usize::from(last.is_some()),
+        records: 0,
+        bytes: 0,
+        segments: skipped + spans.len() + usize::from(last.is_some()),
+        segments_skipped: skipped,
         tail_certain: true,
         relogged: 0,
         torn_bytes: 0,
         quarantined: None,
+        snapshot: None,
+        rejected: Vec::new(),
     };
-    let tail = last.map(|last| Tail::read(last, config.record_bytes_max)).transpose()?;
-    remove_unfinished(&disk, &names)?;
+    let tail = last.map(|last| Tail::read(last, config.record_bytes_max, base, on_progress)).transpose()?;
+    remove_unfinished(&disk, names)?;
 
     let seed = OpenSeed { log_uuid: report.log_uuid, ..seed };
     let place = tail.as_ref().map_or(Place::FIRST, Tail::next_place);
     let mut writer = Writer::new(disk.clone(), config.segment_bytes, seed, place);
-    if let Some(mut tail) = tail {
-        report.last = tail.last;
-        report.tail_certain = tail.is_certain();
-        if let Some(torn) = tail.torn.clone() {
-            report.torn_bytes = torn.end - torn.start;
-            report.quarantined = Some(quarantine(&disk, &mut tail.reader, torn)?);
-        }
-        spans.extend(tail.attested_span());
-        if !tail.unattested.is_empty() {
-            report.relogged = tail.last.since(tail.attested);
-            relog(&mut tail, &mut writer, config.record_bytes_max)?;
-            let (name, end) = writer.position().expect("a segment was made for the records logged again");
-            spans.push(Span { name: name.to_owned(), end, last: tail.last });
-        }
+    if let Some(tail) = tail {
+        settle_tail(&disk, tail, &mut writer, config.record_bytes_max, &mut spans, &mut report)?;
     }
+    spans.retain(|span| span.last > base.start);
+    report.records = report.last.since(base.start);
+    report.bytes = spans.iter().map(Span::bytes).sum();
     let queue = Arc::new(Queue::new(&config, report.last));
-    let records = Records::new(disk, spans, config.record_bytes_max);
+    let records = Records::new(disk, spans, base.start, config.record_bytes_max);
     let log = Log::new(Arc::clone(&queue));
     Ok(Opened { log, syncer: Syncer::new(writer, queue, &config, report.last), records, report })
 }
 
-/// The segments of a log, as their headers tell.
-struct Chain<F> {
-    /// Where the records end of all segments but the last.
-    followed: Vec<Span>,
-    last: Option<SegmentReader<F>>,
+/// Sets a torn end aside, logs again what nothing attests, and says where the records of the last segment are.
+fn settle_tail<D: Disk>(
+    disk: &D,
+    mut tail: Tail<D::File>,
+    writer: &mut Writer<D>,
+    record_bytes_max: u32,
+    spans: &mut Vec<Span>,
+    report: &mut RecoveryReport,
+) -> Result<(), OpenError> {
+    report.last = tail.last;
+    report.tail_certain = tail.is_certain();
+    if let Some(torn) = tail.torn.clone() {
+        report.torn_bytes = torn.end - torn.start;
+        report.quarantined = Some(quarantine(disk, &mut tail.reader, torn)?);
+    }
+    spans.extend(tail.attested_span());
+    if !tail.unattested.is_empty() {
+        report.relogged = tail.last.since(tail.attested);
+        relog(&mut tail, writer, record_bytes_max)?;
+        let (name, end) = writer.position().expect("a segment was made for the records logged again");
+        spans.push(Span { name: name.to_owned(), end, last: tail.last });
+    }
+    Ok(())
 }
 
-/// Opens the segments and checks that they follow each other.
-fn check_chain<D: Disk>(disk: &D, names: &[String]) -> Result<Chain<D::File>, OpenError> {
+/// The segments of a log, as their headers tell.
+pub(crate) struct Chain<F> {
+    /// How many were not looked at, as they end before the start of the replay.
+    pub(crate) skipped: usize,
+    /// Where the records end of all others but the last.
+    pub(crate) followed: Vec<Span>,
+    pub(crate) last: Option<SegmentReader<F>>,
+}
+
+/// Opens the segments that are needed behind `start` and checks that they follow each other.
+pub(crate) fn check_chain<D: Disk>(
+    disk: &D,
+    names: &[String],
+    start: Lsn,
+) -> Result<Chain<D::File>, OpenError> {
+    let segments: Vec<_> =
+        names.iter().filter_map(|name| parse_file_name(name).map(|first| (first, name))).collect();
+    // A segment before the one that holds the start may be gone, or be back after a power cut.
+    let skipped = segments.iter().rposition(|(first, _)| *first <= start).unwrap_or(0);
     let mut followed = Vec::new();
     let mut previous: Option<SegmentReader<D::File>> = None;
-    for name in names {
-        let Some(first_lsn) = parse_file_name(name) else { continue };
+    for &(first_lsn, name) in &segments[skipped..] {
         let segment = SegmentReader::open(disk, name)?;
         let header = segment.header();
         let lsns = first_lsn..=header.predecessor.last_lsn.max(first_lsn);
@@ -130,8 +258,8 @@ fn check_chain<D: Disk>(disk: &D, names: &[String]) -> Result<Chain<D::File>, Op
             return Err(segment.corrupt(lsns, Damage::Chain));
         }
         match &previous {
-            None if header.number != 1 => {
-                let lsns = Lsn::ZERO.next()..=header.predecessor.last_lsn;
+            None if header.number != 1 && (start == Lsn::ZERO || header.predecessor.last_lsn > start) => {
+                let lsns = start.next()..=header.predecessor.last_lsn;
                 return Err(segment.corrupt(lsns, Damage::PredecessorMissing));
             }
             Some(previous) if !header.continues(previous.header()) => {
@@ -143,123 +271,7 @@ fn check_chain<D: Disk>(disk: &D, names: &[String]) -> Result<Chain<D::File>, Op
         }
         previous = Some(segment);
     }
-    Ok(Chain { followed, last: previous })
-}
-
-/// What the last segment holds.
-struct Tail<F> {
-    reader: SegmentReader<F>,
-    /// The last record of the last whole unit.
-    last: Lsn,
-    /// Up to where the records are attested, and the byte after these.
-    attested: Lsn,
-    attested_end: u64,
-    /// The units after that: the last LSN of each and the byte after it.
-    unattested: VecDeque<(Lsn, u64)>,
-    is_sealed: bool,
-    /// The bytes at the end that are no records.
-    torn: Option<Range<u64>>,
-}
-
-impl<F: DiskFile> Tail<F> {
-    /// Reads the segment and judges its end.
-    fn read(reader: SegmentReader<F>, record_bytes_max: u32) -> Result<Self, OpenError> {
-        let attested = reader.header().predecessor.last_lsn;
-        let mut tail = Self {
-            last: attested,
-            attested,
-            attested_end: SEGMENT_HEADER_BYTES as u64,
-            unattested: VecDeque::new(),
-            is_sealed: false,
-            torn: None,
-            reader,
-        };
-        let mut whole_end = tail.attested_end;
-        while let Some(record) = tail.reader.next(record_bytes_max)? {
-            if record.is_unit_end {
-                whole_end = tail.reader.offset();
-                tail.last = record.lsn;
-                // A seal or an attestation that can be read is not for that durable: its sync may have failed. What a
-                // later segment says of this one must not count on it.
-                if !record.kind.is_control() {
-                    tail.unattested.push_back((tail.last, whole_end));
-                }
-            }
-            tail.on_attested(record.attested);
-            match record.kind {
-                Kind::SealRotated => {
-                    let lsns = record.lsn.next()..=Lsn::MAX;
-                    return Err(tail.reader.corrupt(lsns, Damage::SuccessorMissing));
-                }
-                Kind::SealClosed => {
-                    tail.is_sealed = true;
-                    return Ok(tail);
-                }
-                Kind::Data | Kind::BatchPart | Kind::Attest => {}
-            }
-        }
-        tail.judge_end(whole_end)?;
-        if fault::is_off("an unattested tail is logged again") {
-            tail.on_attested(tail.last);
-        }
-        Ok(tail)
-    }
-
-    fn on_attested(&mut self, attested: Lsn) {
-        while let Some(&(lsn, end)) = self.unattested.front()
-            && lsn <= attested
-        {
-            (self.attested, self.attested_end) = (lsn, end);
-            self.unattested.pop_front();
-        }
-    }
-
-    /// Tells damage from a torn tail, which starts at `whole_end`, where the reader stopped or before it.
-    fn judge_end(&mut self, whole_end: u64) -> Result<(), OpenError> {
-        let expected = self.reader.last().next();
-        let survey = self.reader.survey()?;
-        // Groups are written and synced one after the other. So what a later group attests was synced, and
-        // the record that is missing here cannot stand behind other bytes of its own group either.
-        if survey.attested >= expected || survey.holds_next {
-            let lsns = expected..=survey.attested.max(expected);
-            return Err(self.reader.corrupt(lsns, Damage::Record { valid_after: survey.valid }));
-        }
-        let (found, made) = (self.reader.file_bytes(), self.reader.header().segment_bytes);
-        if found < made {
-            return Err(self.reader.corrupt(expected..=Lsn::MAX, Damage::Shortened { found, made }));
-        }
-        let end = survey.end_used.max(self.reader.offset());
-        self.torn = (whole_end < end).then_some(whole_end..end);
-        Ok(())
-    }
-
-    fn is_certain(&self) -> bool {
-        self.is_sealed || (self.unattested.is_empty() && self.torn.is_none())
-    }
-
-    /// Returns what the next segment says of its place.
-    ///
-    /// It takes the place of this one if nothing of this one is attested, as the two would have one name.
-    fn next_place(&self) -> Place {
-        let header = self.reader.header();
-        if self.attested < header.first_lsn {
-            return Place { number: header.number, predecessor: header.predecessor };
-        }
-        let (last_lsn, end_offset) = (self.attested, self.attested_end);
-        Place {
-            number: header.number + 1,
-            predecessor: Predecessor { number: header.number, last_lsn, end_offset },
-        }
-    }
-
-    /// Returns the part of the segment whose records stay where they are.
-    fn attested_span(&self) -> Option<Span> {
-        (self.attested >= self.reader.header().first_lsn).then(|| Span {
-            name: self.reader.name().to_owned(),
-            end: self.attested_end,
-            last: self.attested,
-        })
-    }
+    Ok(Chain { skipped, followed, last: previous })
 }
 
 /// Removes what an interrupted making of a file left behind.

@@ -7,9 +7,10 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Damage, OpenError};
 use crate::lsn::Lsn;
 use crate::reader::SegmentReader;
-use crate::segment::SegmentHeader;
+use crate::recovery::{RecoveryProgress, RecoveryStage};
+use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 
-/// Yields every record of the log as it was opened, in the order of their LSNs, read as they are asked for.
+/// Yields every record behind the start of the replay, in the order of their LSNs, read as they are asked for.
 ///
 /// An atomic batch is yielded whole or not at all. After an error it ends; the log must not be used then, as
 /// records are missing. Holds one segment open, and in memory a megabyte of it and one batch.
@@ -19,14 +20,39 @@ pub struct Records<D: Disk> {
     current: Option<(SegmentReader<D::File>, Span)>,
     /// The records of a unit that was read to its end.
     ready: VecDeque<(Lsn, Vec<u8>)>,
+    /// Records up to here are not yielded.
+    start: Lsn,
     record_bytes_max: u32,
     has_failed: bool,
+    /// Bytes of the spans that were read to their end, and of all.
+    bytes_done: u64,
+    bytes_total: u64,
 }
 
 impl<D: Disk> Records<D> {
-    pub(crate) fn new(disk: D, spans: Vec<Span>, record_bytes_max: u32) -> Self {
-        let spans = spans.into_iter();
-        Self { disk, spans, current: None, ready: VecDeque::new(), record_bytes_max, has_failed: false }
+    pub(crate) fn new(disk: D, spans: Vec<Span>, start: Lsn, record_bytes_max: u32) -> Self {
+        Self {
+            disk,
+            bytes_done: 0,
+            bytes_total: spans.iter().map(Span::bytes).sum(),
+            spans: spans.into_iter(),
+            current: None,
+            ready: VecDeque::new(),
+            start,
+            record_bytes_max,
+            has_failed: false,
+        }
+    }
+
+    /// Returns how many bytes of the log were read, and how many there are to be read.
+    pub fn progress(&self) -> RecoveryProgress {
+        let current =
+            self.current.as_ref().map_or(0, |(reader, _)| reader.offset() - SEGMENT_HEADER_BYTES as u64);
+        RecoveryProgress {
+            stage: RecoveryStage::Replay,
+            bytes_done: self.bytes_done + current,
+            bytes_total: self.bytes_total,
+        }
     }
 
     /// Reads until a unit is ready or the last segment has ended.
@@ -42,13 +68,14 @@ impl<D: Disk> Records<D> {
                 if reader.offset() > span.end || reader.last() != span.last || !parts.is_empty() {
                     return Err(damaged(reader, span.last));
                 }
+                self.bytes_done += span.bytes();
                 self.current = None;
                 continue;
             }
             let Some(record) = reader.next(self.record_bytes_max)? else {
                 return Err(damaged(reader, span.last));
             };
-            if !record.kind.is_control() {
+            if !record.kind.is_control() && record.lsn > self.start {
                 parts.push_back((record.lsn, reader.payload().to_vec()));
             }
             if record.is_unit_end {
@@ -100,6 +127,30 @@ impl Span {
         let predecessor = successor.predecessor;
         Self { name: name.to_owned(), end: predecessor.end_offset, last: predecessor.last_lsn }
     }
+
+    /// Returns the bytes behind the header.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end.saturating_sub(SEGMENT_HEADER_BYTES as u64)
+    }
+}
+
+/// Reads a segment up to where it ends according to the one after it.
+pub(crate) fn check_span<F: DiskFile>(
+    reader: &mut SegmentReader<F>,
+    span: &Span,
+    record_bytes_max: u32,
+) -> Result<(), OpenError> {
+    let mut is_unit_end = true;
+    while reader.offset() < span.end {
+        match reader.next(record_bytes_max)? {
+            Some(record) => is_unit_end = record.is_unit_end,
+            None => return Err(damaged(reader, span.last)),
+        }
+    }
+    if reader.offset() > span.end || reader.last() != span.last || !is_unit_end {
+        return Err(damaged(reader, span.last));
+    }
+    Ok(())
 }
 
 /// Says that what follows in a segment is damaged: all of it was durable when the next segment was made.

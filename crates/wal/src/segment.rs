@@ -17,6 +17,7 @@
 //! | 84 | u32 features that a reader must know; none exist |
 //! | 4092 | u32 CRC32C of all bytes before |
 
+use crate::bytes::{u16_at, u32_at, u64_at};
 use crate::config::SEGMENT_BYTES_LIMIT;
 use crate::lsn::Lsn;
 
@@ -127,23 +128,22 @@ pub(crate) fn file_name(first: Lsn) -> String {
     format!("wal-{:020}.log", first.as_u64())
 }
 
+/// Changes the bytes that a segment says it was made with, and nothing else that its header says.
+///
+/// # Panics
+///
+/// If `segment` is shorter than a header.
+pub(crate) fn set_made_bytes(segment: &mut [u8], made: u64) {
+    segment[48..56].copy_from_slice(&made.to_le_bytes());
+    let crc = crc32c::crc32c(&segment[..CRC_OFFSET]);
+    segment[CRC_OFFSET..SEGMENT_HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+}
+
 /// Returns the first LSN that a segment's name tells; `None` if the name is not one of a segment.
 pub(crate) fn parse_file_name(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix("wal-")?.strip_suffix(".log")?;
     let first = Lsn::from_u64(digits.parse().ok()?);
     (file_name(first) == name).then_some(first)
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from(u16_at(bytes, offset)) | u32::from(u16_at(bytes, offset + 2)) << 16
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from(u32_at(bytes, offset)) | u64::from(u32_at(bytes, offset + 4)) << 32
 }
 
 /// Bytes of a segment before its first record: a page, so that no append ever rewrites header bytes.

@@ -12,6 +12,7 @@ use super::{Disk, DiskFile};
 #[derive(Clone, Debug)]
 pub struct FileDisk {
     path: PathBuf,
+    is_read_only: bool,
     /// The open lock file: the lock ends when the last clone closes it.
     lock: Option<Arc<File>>,
 }
@@ -25,12 +26,31 @@ impl FileDisk {
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         create_directory(&path)?;
-        Ok(Self { path, lock: None })
+        Ok(Self { path, is_read_only: false, lock: None })
+    }
+
+    /// Opens the directory at `path` for tools that only look: nothing in it is made, changed or locked.
+    ///
+    /// Whatever changes the directory, the lock included, fails with [`io::ErrorKind::ReadOnlyFilesystem`].
+    ///
+    /// # Errors
+    ///
+    /// There is no such directory.
+    pub fn read_only(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        if !fs::metadata(&path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { path, is_read_only: true, lock: None })
     }
 
     /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.is_read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 }
 
@@ -38,6 +58,7 @@ impl Disk for FileDisk {
     type File = File;
 
     fn lock(&mut self) -> io::Result<bool> {
+        self.check_writable()?;
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(LOCK_NAME))?;
         match file.try_lock() {
@@ -51,33 +72,25 @@ impl Disk for FileDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            // A name that is not UTF-8 is none of the log's.
-            if entry.file_type()?.is_file()
-                && let Ok(name) = entry.file_name().into_string()
-            {
-                names.push(name);
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        files_in(&self.path)
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(self.path.join(name))
+        OpenOptions::new().read(true).write(!self.is_read_only).open(self.path.join(name))
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
+        self.check_writable()?;
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path.join(name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::rename(self.path.join(from), self.path.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::remove_file(self.path.join(name))
     }
 
@@ -86,12 +99,35 @@ impl Disk for FileDisk {
     }
 
     fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.check_writable()?;
         let directory = self.path.join(QUARANTINE_NAME);
         create_directory(&directory)?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(directory.join(name))?;
         file.write_all_at(bytes, 0)?;
         file.sync_all()?;
         File::open(&directory)?.sync_all()
+    }
+
+    fn set_aside(&self, name: &str, to: &str) -> io::Result<()> {
+        self.check_writable()?;
+        let directory = self.path.join(QUARANTINE_NAME);
+        create_directory(&directory)?;
+        let to = directory.join(to);
+        // The lock keeps others out, so that nothing appears between the look and the move.
+        if fs::exists(&to)? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(self.path.join(name), to)?;
+        // The new name before the old one is gone: a power cut leaves at least one of the two.
+        File::open(&directory)?.sync_all()?;
+        self.sync_directory()
+    }
+
+    fn list_quarantine(&self) -> io::Result<Vec<String>> {
+        match files_in(&self.path.join(QUARANTINE_NAME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
     }
 }
 
@@ -132,6 +168,22 @@ impl DiskFile for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
+}
+
+/// Returns the names of a directory's files, in ascending order.
+fn files_in(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // A name that is not UTF-8 is none of the log's.
+        if entry.file_type()?.is_file()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 #[cfg(target_os = "linux")]
@@ -219,5 +271,42 @@ mod tests {
         disk.quarantine("torn", b"next").unwrap();
         assert_eq!(fs::read(directory.path().join("quarantine/torn")).unwrap(), b"next");
         assert_eq!(disk.list().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_is_set_aside_whole_and_never_over_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(directory.path()).unwrap();
+        assert_eq!(disk.list_quarantine().unwrap(), Vec::<String>::new());
+        for (name, bytes) in [("a", b"1"), ("b", b"2")] {
+            fs::write(directory.path().join(name), bytes).unwrap();
+        }
+        disk.set_aside("a", "kept").unwrap();
+        assert_eq!(disk.set_aside("b", "kept").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(directory.path().join("quarantine/kept")).unwrap(), b"1");
+        assert_eq!(
+            (disk.list().unwrap(), disk.list_quarantine().unwrap()),
+            (vec!["b".into()], vec!["kept".into()])
+        );
+    }
+
+    #[test]
+    fn a_disk_that_is_only_looked_at_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a"), b"1").unwrap();
+        let mut disk = FileDisk::read_only(directory.path()).unwrap();
+        assert_eq!(DiskFile::bytes(&disk.open("a").unwrap()).unwrap(), 1);
+        assert!(DiskFile::write_at(&mut disk.open("a").unwrap(), b"2", 0).is_err());
+        let refused = [
+            disk.lock().unwrap_err(),
+            disk.create("b").unwrap_err(),
+            disk.rename("a", "b").unwrap_err(),
+            disk.remove("a").unwrap_err(),
+            disk.quarantine("a", b"").unwrap_err(),
+            disk.set_aside("a", "a").unwrap_err(),
+        ];
+        assert!(refused.iter().all(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem), "{refused:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(FileDisk::read_only(directory.path().join("none")).is_err());
     }
 }

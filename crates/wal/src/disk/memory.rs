@@ -194,6 +194,26 @@ impl Disk for MemoryDisk {
         state.quarantine.insert(name.to_owned(), bytes.to_vec());
         Ok(())
     }
+
+    fn set_aside(&self, name: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.attempt(Operation::Quarantine)?;
+        if state.quarantine.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let id = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let bytes = state.contents(id).visible.clone();
+        state.quarantine.insert(to.to_owned(), bytes);
+        state.change_names(NameChange::Remove { name: name.to_owned() });
+        state.sync_names();
+        Ok(())
+    }
+
+    fn list_quarantine(&self) -> io::Result<Vec<String>> {
+        let mut state = self.state.lock();
+        state.attempt(Operation::Read)?;
+        Ok(state.quarantine.keys().cloned().collect())
+    }
 }
 
 /// An open file of a [`MemoryDisk`].

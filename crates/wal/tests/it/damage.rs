@@ -2,7 +2,7 @@
 
 use trellis_wal::{Damage, Lsn, MemoryDisk, OpenError};
 
-use crate::support::{Node, SEED, payload, records_to, segments};
+use crate::support::{End, Node, SEED, framed_bytes, log_of_sixty, records_to, segments};
 
 #[test]
 fn a_flipped_bit_anywhere_in_an_attested_log_is_refused_or_harmless() {
@@ -122,6 +122,28 @@ fn segments_that_changed_names_are_refused() {
 }
 
 #[test]
+fn a_segment_under_two_names_is_refused() {
+    let disk = log_of_sixty(End::Sealed);
+    let names = segments(&disk);
+    let taken: Vec<_> = names.iter().map(|name| name[4..24].parse::<u64>().unwrap()).collect();
+    for name in &names {
+        for first in (1..=61).filter(|first| !taken.contains(first)) {
+            let copy = disk.duplicate();
+            copy.overwrite(&format!("wal-{first:020}.log"), &disk.contents(name).unwrap());
+            assert!(
+                matches!(Node::open(&copy), Err(OpenError::Corrupt { damage: Damage::Chain, .. })),
+                "{first}"
+            );
+        }
+        for other in names.iter().filter(|other| *other != name) {
+            let copy = disk.duplicate();
+            copy.overwrite(other, &disk.contents(name).unwrap());
+            assert!(matches!(Node::open(&copy), Err(OpenError::Corrupt { .. })), "{name} as {other}");
+        }
+    }
+}
+
+#[test]
 fn a_segment_of_another_log_is_refused() {
     let (disk, other) = (log_of_sixty(End::Sealed), MemoryDisk::new());
     let seed = trellis_wal::OpenSeed { log_uuid: [8; 16], ..SEED };
@@ -192,37 +214,6 @@ fn any_bytes_in_place_of_a_segment_are_refused_or_read() {
         Node::open(&disk).map_or(true, |node| records_to(60).starts_with(&node.held))
     }
     quickcheck::quickcheck(never_panics as fn(Vec<u8>, u16) -> bool);
-}
-
-/// How a log of sixty durable records was left.
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// In the middle of work: nothing says that the last group was durable.
-    Unattested,
-    /// Idle.
-    Attested,
-    /// Closed.
-    Sealed,
-}
-
-fn log_of_sixty(end: End) -> MemoryDisk {
-    let disk = MemoryDisk::new();
-    let mut node = Node::open(&disk).unwrap();
-    node.write_to(30);
-    node.append_batch_to(35);
-    node.syncer.sync_once().unwrap();
-    node.write_to(60);
-    match end {
-        End::Unattested => {}
-        End::Attested => node.syncer.attest().unwrap(),
-        End::Sealed => node.syncer.seal().unwrap(),
-    }
-    disk
-}
-
-/// The bytes that records of the log occupy.
-fn framed_bytes(numbers: std::ops::RangeInclusive<u64>) -> usize {
-    numbers.map(|number| 24 + payload(number).len().next_multiple_of(8)).sum()
 }
 
 /// Opens the log once for every byte of every segment, with a bit of it flipped; counts what `is_refused`.

@@ -1,0 +1,212 @@
+//! Each rule of the log and of its snapshots is missed when it is off. In a build with `--cfg trellis_fault` only.
+#![cfg(trellis_fault)]
+#![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::panic::catch_unwind;
+
+use trellis_wal::fault::{RULES, SNAPSHOT_RULES, switch_off};
+use trellis_wal::{Fault, Lsn, MemoryDisk, Operation};
+
+use crate::support::{End, Node, Store, chunks_to, flip, log_of_sixty, records_to, segments, snapshots};
+
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/support.rs"]
+mod support;
+
+/// One test, as what is switched off is so for the whole process.
+#[test]
+fn every_rule_is_missed_when_it_is_off() {
+    assert_eq!(failures(None), BTreeSet::new(), "with all rules on");
+    for rule in RULES.iter().chain(SNAPSHOT_RULES) {
+        let noticed = failures(Some(rule));
+        println!("{rule}: {noticed:?}");
+        assert!(!noticed.is_empty(), "nothing notices that this is off: {rule}");
+    }
+    switch_off(None);
+}
+
+/// Runs all checks with a rule off and names those that fail.
+fn failures(rule: Option<&str>) -> BTreeSet<&'static str> {
+    assert!(switch_off(rule));
+    CHECKS.iter().filter(|(_, check)| catch_unwind(check).is_err()).map(|(name, _)| *name).collect()
+}
+
+const CHECKS: &[(&str, fn())] = &[
+    ("power cuts while the log is written", cut_log),
+    ("torn groups", torn_group),
+    ("rot in the log", rotten_log),
+    ("rot in the last group behind a snapshot", rot_behind_a_snapshot),
+    ("failed syncs", failed_syncs),
+    ("power cuts while snapshots are published and old ones removed", cut_snapshots),
+    ("rot in snapshots", rotten_snapshots),
+    ("a write that goes wrong", bad_write),
+    ("a snapshot ahead of the log", early_snapshot),
+    ("removing beside a failed log", failed_log),
+];
+
+fn cut_log() {
+    for changes in 0..90 {
+        let disk = MemoryDisk::new();
+        disk.cut_power_after(changes);
+        let mut acknowledged = 0;
+        if let Ok(mut node) = Node::open(&disk) {
+            while acknowledged < 60 {
+                node.append_to(acknowledged + 5);
+                match node.syncer.sync_once() {
+                    Ok(synced) => acknowledged = synced.durable.as_u64(),
+                    Err(_) => break,
+                }
+            }
+        }
+        for names_kept in [0, disk.unsynced_names()] {
+            let held = Node::open(&disk.crash(names_kept, |_| false)).unwrap().held;
+            assert!(held.len() as u64 >= acknowledged);
+            assert_eq!(held, records_to(held.len() as u64));
+        }
+    }
+}
+
+fn torn_group() {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    node.write_to(5);
+    node.append_batch_to(12);
+    disk.cut_power_after(1);
+    node.syncer.sync_once().unwrap_err();
+    let sectors = disk.unsynced_sectors();
+    for chosen in 0..1u32 << sectors.len() {
+        let is_kept = |sector: &_| {
+            sectors.iter().position(|other| other == sector).is_some_and(|at| chosen >> at & 1 == 1)
+        };
+        let held = Node::open(&disk.crash(0, is_kept)).unwrap().held;
+        assert!(matches!(held.len(), 5 | 12));
+        assert_eq!(held, records_to(held.len() as u64));
+    }
+}
+
+fn rotten_log() {
+    let disk = log_of_sixty(End::Attested);
+    for name in segments(&disk) {
+        for offset in (0..disk.contents(&name).unwrap().len()).step_by(3) {
+            let copy = disk.duplicate();
+            flip(&copy, &name, offset);
+            if let Ok(node) = Node::open(&copy) {
+                assert_eq!(node.held, records_to(60));
+            }
+        }
+    }
+}
+
+fn rot_behind_a_snapshot() {
+    let disk = MemoryDisk::new();
+    Store::open(&disk).unwrap().write_and_snapshot(20).unwrap();
+    let name = segments(&disk).pop().unwrap();
+    let end = disk.contents(&name).unwrap().iter().rposition(|&byte| byte != 0).unwrap();
+    flip(&disk, &name, end);
+    assert!(Store::open(&disk).is_err());
+}
+
+fn failed_syncs() {
+    for after in 0..20 {
+        let disk = MemoryDisk::new();
+        let mut node = Node::open(&disk).unwrap();
+        disk.inject(Fault { operation: Operation::Sync, after, kind: ErrorKind::Other });
+        let mut acknowledged = 0;
+        for last in (5..=60).step_by(5) {
+            node.append_to(last);
+            match node.syncer.sync_once() {
+                Ok(synced) => acknowledged = synced.durable.as_u64(),
+                Err(_) => break,
+            }
+        }
+        drop(node);
+        let cut = Node::open(&disk.crash(0, |_| false)).unwrap().held;
+        assert!(cut.len() as u64 >= acknowledged);
+        // The process starts again without the machine: what it serves must survive from then on.
+        let served = Node::open(&disk).unwrap().held;
+        assert_eq!(Node::open(&disk.crash(0, |_| false)).unwrap().held, served);
+    }
+}
+
+fn cut_snapshots() {
+    for changes in 0..40 {
+        let disk = MemoryDisk::new();
+        let mut store = Store::open(&disk).unwrap();
+        for last in [40, 80] {
+            store.node.write_to(last);
+            if last == 80 {
+                disk.cut_power_after(changes);
+            }
+            let Ok(info) = store.snapshot(last) else { break };
+            assert!(snapshots(&disk.crash(0, |_| false)).contains(&info.name), "what is published stays");
+            if store.snapshots.retain().is_err() {
+                break;
+            }
+        }
+        drop(store);
+        for names_kept in 0..=disk.unsynced_names() {
+            let cut = disk.crash(names_kept, |_| false);
+            let store = Store::open(&cut).unwrap();
+            assert_eq!(store.node.report.rejected, [], "a snapshot with a name is whole");
+            assert_eq!(store.node.held, records_to(80));
+        }
+    }
+}
+
+fn rotten_snapshots() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::open(&disk).unwrap();
+    for last in [40, 80] {
+        store.write_and_snapshot(last).unwrap();
+        store.snapshots.retain().unwrap();
+    }
+    drop(store);
+    let newest = snapshots(&disk).pop().unwrap();
+    for offset in (0..disk.contents(&newest).unwrap().len()).step_by(3) {
+        let copy = disk.duplicate();
+        flip(&copy, &newest, offset);
+        assert_eq!(Store::open(&copy).unwrap().node.held, records_to(80));
+    }
+}
+
+fn bad_write() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::open(&disk).unwrap();
+    store.node.write_to(20);
+    let mut writer = store.snapshots.begin(Lsn::from_u64(20)).unwrap();
+    chunks_to(20).iter().for_each(|chunk| assert!(writer.append_chunk(chunk).is_ok()));
+    let publication = writer.end(&store.node.log, Lsn::from_u64(20)).unwrap();
+    rot_in_place(&disk, "snap-00000000000000000020.tmp");
+    publication.publish().unwrap_err();
+}
+
+fn early_snapshot() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::open(&disk).unwrap();
+    store.node.write_to(10);
+    let writer = store.snapshots.begin(Lsn::from_u64(10)).unwrap();
+    store.node.append_to(11);
+    writer.finish(&store.node.log, Lsn::from_u64(11)).unwrap_err();
+}
+
+fn failed_log() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::open(&disk).unwrap();
+    store.write_and_snapshot(40).unwrap();
+    store.write_and_snapshot(80).unwrap();
+    store.node.append_to(81);
+    disk.inject(Fault { operation: Operation::Write, after: 0, kind: ErrorKind::Other });
+    store.node.syncer.sync_once().unwrap_err();
+    store.snapshots.retain().unwrap_err();
+}
+
+/// Changes a byte of a file that is open.
+fn rot_in_place(disk: &MemoryDisk, name: &str) {
+    use trellis_wal::{Disk, DiskFile};
+    let mut file = disk.open(name).unwrap();
+    let mut byte = [0];
+    file.read_at(&mut byte, 4200).unwrap();
+    file.write_at(&[byte[0] ^ 1], 4200).unwrap();
+}
