@@ -38,9 +38,8 @@ fn next_step(error: &ServeError) -> Option<String> {
     let hint = error.hint();
     match error {
         ServeError::Log { path, source } if Verdict::of_error(source) == Verdict::Corrupt => {
-            let verify = wal::verify_command(path);
             let otherwise = hint.map(|hint| format!("; or {hint}")).unwrap_or_default();
-            Some(format!("{verify}   (says what can be kept, and how){otherwise}"))
+            Some(format!("{}{otherwise}", wal::verify_command(path)))
         }
         _ => hint,
     }

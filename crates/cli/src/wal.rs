@@ -44,11 +44,12 @@ fn verify(directory: &Path) -> Result<Answer, Failure> {
     let verification = tools::verify(&disk, |_| {});
     let verdict = verification.verdict();
     let hint = next_step(&verification, directory);
-    let answer = Answer::new(Verified { verification, hint: hint.clone() }).exit(Exit::Log(verdict));
-    Ok(match hint {
-        Some(hint) => answer.note(format!("hint: {hint}")),
-        None => answer,
-    })
+    let is_cut = hint.as_ref().is_some_and(|hint| hint.starts_with(REPAIR));
+    let mut answer = Answer::new(Verified { verification, hint: hint.clone() }).exit(Exit::Log(verdict));
+    if let Some(hint) = hint {
+        answer = answer.note(format!("hint: {hint}"));
+    }
+    Ok(if is_cut { answer.note(WHAT_A_REPAIR_KEEPS) } else { answer })
 }
 
 /// What to do about the worst of what was found.
@@ -60,12 +61,15 @@ fn next_step(verification: &Verification, directory: &Path) -> Option<String> {
     });
     if let Some(error) = log_errors.max_by_key(|error| Verdict::of_error(error)) {
         return Some(match error {
-            OpenError::Corrupt { .. } | OpenError::EndMissing { .. } => format!(
-                "{}   (keeps what the log holds up to there, and a copy of the rest; what is lost comes back from \
-                 the other nodes, as far as they have it)",
+            // Of a log that is lost from its first record on there is nothing to keep.
+            OpenError::Corrupt { .. } | OpenError::EndMissing { .. }
+                if verification.readable_to > Lsn::ZERO =>
+            {
                 repair_command(directory, verification.readable_to)
-            ),
-            OpenError::NoSnapshot { .. } => START_AFRESH.to_owned(),
+            }
+            OpenError::Corrupt { .. } | OpenError::EndMissing { .. } | OpenError::NoSnapshot { .. } => {
+                START_AFRESH.to_owned()
+            }
             OpenError::UnsupportedFormat { .. } => USE_A_NEWER_RELEASE.to_owned(),
             _ => MEND_THE_DISK.to_owned(),
         });
@@ -161,9 +165,12 @@ pub(crate) fn verify_command(directory: &Path) -> String {
 
 fn repair_command(directory: &Path, truncate_after: Lsn) -> String {
     let directory = directory.display();
-    format!("trellis wal repair {directory} --truncate-after {truncate_after} --accept-data-loss")
+    format!("{REPAIR} {directory} --truncate-after {truncate_after} --accept-data-loss")
 }
 
+const REPAIR: &str = "trellis wal repair";
+const WHAT_A_REPAIR_KEEPS: &str = "note: that keeps what the log holds up to there, and a copy of the rest; what is lost comes \
+                                   back from the other nodes, as far as they have it";
 pub(crate) const UNREADABLE: Exit = Exit::Log(Verdict::Unreadable);
 pub(crate) const MEND_THE_DISK: &str = "copy the directory to a disk that can be read, or mend this one";
 pub(crate) const USE_A_NEWER_RELEASE: &str = "use the release that wrote it, or a newer one";

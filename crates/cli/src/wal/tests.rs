@@ -58,14 +58,24 @@ fn damage_is_told_with_file_offset_lsns_and_the_next_step() {
     assert_eq!(json["readableTo"], 7);
     let command =
         format!("trellis wal repair {} --truncate-after 7 --accept-data-loss", place.data_dir().display());
-    assert!(json["hint"].as_str().unwrap().starts_with(&command), "{json}");
-    assert!(answer.notes()[0].starts_with(&format!("hint: {command}")));
+    assert_eq!(json["hint"], command);
+    assert_eq!(answer.notes()[0], format!("hint: {command}"));
     assert!(
         answer.plain().contains(&format!("{SEGMENT} is damaged at offset {offset}")),
         "{}",
         answer.plain()
     );
     assert!(place.dump(0, 99, false, Format::Plain).contains("bytes are no record, LSN 8 should be there"));
+}
+
+#[test]
+fn a_log_that_is_lost_from_its_beginning_on_is_not_to_be_cut() {
+    let place = Place::new(3);
+    fs::write(place.segment(), [0x55; 8192]).unwrap();
+    let answer = verify(&place.data_dir()).unwrap();
+    assert_eq!(answer.exit_code(), Exit::Log(Verdict::Corrupt).into());
+    assert_eq!(answer.notes(), [format!("hint: {START_AFRESH}")]);
+    assert!(answer.plain().contains("should hold LSN 1 and all behind it"), "{}", answer.plain());
 }
 
 #[test]
