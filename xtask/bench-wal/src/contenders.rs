@@ -14,7 +14,7 @@ mod ours;
 mod raft_engine;
 
 pub(crate) use self::bare::bare;
-pub(crate) use self::ours::config;
+pub(crate) use self::ours::{alone, config};
 
 /// A log that many threads append to.
 pub(crate) trait Contender: Sync {

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
+use hdrhistogram::Histogram;
 use trellis_wal::{Config, FileDisk, Log, OpenSeed, Opened, open};
 
 use super::{Contender, Kind};
+use crate::append::Sample;
 
 pub(super) const KIND: Kind = Kind { name: "trellis-wal", open: start, fill, recover };
 
@@ -30,6 +33,22 @@ impl Contender for Ours {
 fn start(directory: &Path) -> Result<Box<dyn Contender>> {
     let Opened { log, syncer, .. } = opened(directory)?;
     Ok(Box::new(Ours { log, syncer: thread::spawn(move || syncer.run(|_| {})) }))
+}
+
+/// Appends and syncs in one thread.
+pub(crate) fn alone(directory: &Path, record: &[u8], duration: Duration) -> Result<Sample> {
+    let Opened { log, mut syncer, .. } = opened(directory)?;
+    let mut latency = Histogram::new(3)?;
+    let started = Instant::now();
+    while started.elapsed() < duration {
+        let begun = Instant::now();
+        log.enqueue(record)?;
+        syncer.sync_once()?;
+        latency.record(begun.elapsed().as_nanos() as u64)?;
+    }
+    let per_second = latency.len() as f64 / started.elapsed().as_secs_f64();
+    syncer.seal()?;
+    Ok(Sample { per_second, latency })
 }
 
 fn fill(directory: &Path, record: &[u8], records: u64) -> Result<()> {
