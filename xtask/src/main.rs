@@ -28,9 +28,9 @@ enum Task {
     Check,
     /// Format, and apply what clippy can fix.
     Fix,
-    /// Measure a release build against a bare echo over the same mutual TLS.
+    /// Measure a release build against a bare echo over the same mutual TLS; with `wal`, the log against others.
     Bench {
-        /// Passed on; `--help` lists them.
+        /// Passed on; `--help` lists them, and `wal --help` those of the log.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -73,20 +73,20 @@ fn run(task: Task) -> Result<()> {
     }
 }
 
-/// Runs the bench, a package of its own so that nothing else pays for compiling it.
+/// Runs a bench, a package of its own so that nothing else pays for compiling it.
 fn bench(arguments: &[String]) -> Result<()> {
-    let mut command = workspace::cargo(&[
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "xtask-bench",
-        "--features",
-        "run",
-        "--",
-    ]);
-    workspace::run(command.args(arguments))
+    let (package, arguments): (&[&str], _) = match arguments.split_first() {
+        Some((first, rest)) if first == "wal" => {
+            (&["--manifest-path", BENCH_WAL, "--target-dir", "target"], rest)
+        }
+        _ => (&["--package", "xtask-bench", "--features", "run"], arguments),
+    };
+    let words = [&["run", "--quiet", "--release"], package, &["--"]].concat();
+    workspace::run(workspace::cargo(&words).args(arguments))
 }
+
+/// Of a workspace of its own, for the sake of what it measures against.
+const BENCH_WAL: &str = "xtask/bench-wal/Cargo.toml";
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +104,14 @@ mod tests {
         let line = ["xtask", "sim", "--seed", "7", "--help"];
         let Task::Sim { arguments } = Cli::try_parse_from(line).unwrap().task else { panic!("not sim") };
         assert_eq!(arguments, ["--seed", "7", "--help"]);
+    }
+
+    #[test]
+    fn everything_after_bench_is_passed_on_and_the_bench_of_the_log_exists() {
+        let line = ["xtask", "bench", "wal", "--rounds", "3"];
+        let Task::Bench { arguments } = Cli::try_parse_from(line).unwrap().task else { panic!("not bench") };
+        assert_eq!(arguments, ["wal", "--rounds", "3"]);
+        assert!(workspace::root().join(BENCH_WAL).is_file());
     }
 
     #[test]

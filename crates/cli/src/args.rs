@@ -81,6 +81,12 @@ pub(crate) enum Command {
     /// List and choose clusters to talk to.
     #[command(subcommand)]
     Context(Context),
+    /// Look at the log of a node that is stopped, verify it, cut off what is damaged.
+    #[command(subcommand)]
+    Wal(Wal),
+    /// Look at the snapshots of a node and verify them.
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Print the version.
     Version,
 }
@@ -268,6 +274,80 @@ pub(crate) enum Context {
         #[arg(long)]
         replace: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Wal {
+    /// Show segments, snapshots and what else is there; judge nothing.
+    Inspect {
+        #[command(flatten)]
+        place: LogDir,
+    },
+    /// Show the records, and the bytes between them that are none.
+    Dump {
+        #[command(flatten)]
+        place: LogDir,
+        /// The first record to show.
+        #[arg(long, value_name = "LSN", default_value_t = 0)]
+        from: u64,
+        /// The last record to show; the last of the log otherwise.
+        #[arg(long, value_name = "LSN")]
+        to: Option<u64>,
+        /// Show what the records hold as well, as hexadecimal digits.
+        #[arg(long)]
+        payload: bool,
+    },
+    /// Read all that a recovery needs and tell all that is wrong with it; change nothing.
+    ///
+    /// Exits with 0 if all is as it was written, 1 if the log ends with a torn tail, which the next start sets aside by
+    /// itself, 2 if something durable is damaged, 3 if something cannot be read.
+    Verify {
+        #[command(flatten)]
+        place: LogDir,
+    },
+    /// Cut a log behind a record, so that the node starts again; what is cut off is kept in quarantine/.
+    ///
+    /// Nothing is deleted. What the log loses comes back from the other nodes, as far as they have it.
+    Repair {
+        #[command(flatten)]
+        place: LogDir,
+        /// The last record to keep; verify says which can be.
+        #[arg(long, value_name = "LSN")]
+        truncate_after: u64,
+        /// Do it; without it, only tell what would be done.
+        #[arg(long)]
+        accept_data_loss: bool,
+    },
+}
+
+/// Where a log lies.
+#[derive(Debug, Args)]
+pub(crate) struct LogDir {
+    /// The data directory of a node, or the wal/ in it.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Snapshot {
+    /// Read all of every snapshot and tell what is wrong; exit as wal verify does.
+    Verify {
+        #[command(flatten)]
+        place: SnapshotPath,
+    },
+    /// Show what snapshots hold, chunk by chunk, up to what is damaged.
+    Inspect {
+        #[command(flatten)]
+        place: SnapshotPath,
+    },
+}
+
+/// Where snapshots lie.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotPath {
+    /// The data directory of a node, or the wal/ in it, or one snapshot.
+    #[arg(value_name = "DIR|FILE")]
+    pub(crate) path: PathBuf,
 }
 
 fn kinds() -> PossibleValuesParser {

@@ -158,7 +158,7 @@ mod tests {
             (ErrorKind::Overloaded, 7),
             (ErrorKind::Internal, 70),
         ] {
-            assert_eq!(failed(error(kind, None, WriteOutcome::NotDone), "n1").exit as u8, exit);
+            assert_eq!(failed(error(kind, None, WriteOutcome::NotDone), "n1").exit.code(), exit);
         }
     }
 

@@ -6,32 +6,50 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde_json::json;
+use trellis_wal::tools::Verdict;
 
 /// The documented exit codes, apart from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// The answer is no: the key is absent.
-    No = 1,
+    No,
     /// Bad usage or configuration.
-    Usage = 2,
+    Usage,
     /// No endpoint can be reached or is ready.
-    Unreachable = 3,
+    Unreachable,
     /// TLS or permission refused.
-    Denied = 4,
+    Denied,
     /// The server rejected the request.
-    Rejected = 5,
+    Rejected,
     /// Timed out; a write may or may not have happened.
-    TimedOut = 6,
+    TimedOut,
     /// Overloaded, or at a limit.
-    Overloaded = 7,
+    Overloaded,
+    /// What a tool found in the files of a log, whose codes are those of `trellis_wal::tools`.
+    Log(Verdict),
     /// A bug.
-    Internal = 70,
+    Internal,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::Denied => 4,
+            Self::Rejected => 5,
+            Self::TimedOut => 6,
+            Self::Overloaded => 7,
+            Self::Log(verdict) => verdict.exit_code(),
+            Self::Internal => 70,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -98,7 +116,7 @@ impl Failure {
             "hint": self.hint,
             "reason": self.reason,
             "details": self.details,
-            "exit": self.exit as u8,
+            "exit": self.exit.code(),
         }})
     }
 }

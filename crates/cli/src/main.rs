@@ -20,8 +20,10 @@ mod data;
 mod exit;
 mod output;
 mod serve;
+mod snapshot;
 mod target;
 mod version;
+mod wal;
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
@@ -47,6 +49,8 @@ fn run(command: Command, global: &Global) -> Result<Answer, Failure> {
         Command::Serve(serve) => serve::run(serve),
         Command::Certs(certs) => certs::run(certs, global),
         Command::Context(context) => context::run(context, global),
+        Command::Wal(wal) => wal::run(wal, global),
+        Command::Snapshot(snapshot) => snapshot::run(snapshot),
         Command::Version => Ok(Answer::new(version::Version)),
         Command::Status => connect::call(global, cluster::status),
         Command::Incr(increment) => data::increment(&increment, global),

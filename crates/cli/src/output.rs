@@ -42,8 +42,8 @@ pub(crate) struct Answer {
     report: Option<Box<dyn Report>>,
     /// Lines for standard error, beside the answer.
     notes: Vec<String>,
-    /// The answer is no.
-    is_no: bool,
+    /// What the program exits with, if not with 0.
+    exit: Option<Exit>,
 }
 
 impl Answer {
@@ -53,7 +53,13 @@ impl Answer {
 
     /// An answer that exits with 1.
     pub(crate) fn no(report: impl Report + 'static) -> Self {
-        Self { is_no: true, ..Self::new(report) }
+        Self::new(report).exit(Exit::No)
+    }
+
+    /// An answer that exits so.
+    pub(crate) fn exit(mut self, exit: Exit) -> Self {
+        self.exit = Some(exit);
+        self
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
@@ -66,7 +72,7 @@ impl Answer {
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.is_no { Exit::No.into() } else { ExitCode::SUCCESS }
+        self.exit.map_or(ExitCode::SUCCESS, ExitCode::from)
     }
 
     /// Prints it. A reader that has gone away is no error: it has seen enough.

@@ -3,11 +3,14 @@
 use std::io;
 
 use tracing_subscriber::EnvFilter;
+use trellis_node::runtime::ServeError;
 use trellis_node::{Config, ConfigErrors, Sources};
+use trellis_wal::tools::Verdict;
 
 use crate::args::{LogFormat, Serve};
 use crate::exit::{Exit, Failure};
 use crate::output::Answer;
+use crate::wal;
 
 /// Runs a node until it is told to stop.
 pub(crate) fn run(serve: Serve) -> Result<Answer, Failure> {
@@ -22,11 +25,23 @@ pub(crate) fn run(serve: Serve) -> Result<Answer, Failure> {
         Ok(()) => Ok(Answer::default()),
         Err(error) => {
             let failure = Failure::of(Exit::Usage, &error);
-            Err(match error.hint() {
+            Err(match next_step(&error) {
                 Some(hint) => failure.hint(hint),
                 None => failure,
             })
         }
+    }
+}
+
+/// Of a log that is damaged, the command that says what of it can be kept, before the way without it.
+fn next_step(error: &ServeError) -> Option<String> {
+    let hint = error.hint();
+    match error {
+        ServeError::Log { path, source } if Verdict::of_error(source) == Verdict::Corrupt => {
+            let otherwise = hint.map(|hint| format!("; or {hint}")).unwrap_or_default();
+            Some(format!("{}{otherwise}", wal::verify_command(path)))
+        }
+        _ => hint,
     }
 }
 

@@ -52,7 +52,7 @@ pub enum OpenError {
     },
 
     /// Bytes that were once durable are damaged: records are lost here and the log refuses to hide it.
-    #[error("{file} is damaged at offset {offset}: {damage}; it should hold LSN {} to {}", .lsns.start(), .lsns.end())]
+    #[error("{file} is damaged at offset {offset}: {damage}; it should hold LSN {}", Range(.lsns))]
     Corrupt {
         /// Name of the file.
         file: String,
@@ -105,6 +105,16 @@ pub enum OpenError {
         /// Minor version found.
         minor: u16,
     },
+}
+
+/// Prints which records, of which the last is not always known.
+struct Range<'a>(&'a RangeInclusive<Lsn>);
+
+impl fmt::Display for Range<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = (self.0.start(), *self.0.end());
+        if end == Lsn::MAX { write!(f, "{start} and all behind it") } else { write!(f, "{start} to {end}") }
+    }
 }
 
 /// What is wrong with a segment that is damaged.

@@ -2,6 +2,7 @@
 
 mod counting;
 mod crash;
+mod damaged_log;
 mod durability;
 mod joining;
 mod log_failure;

@@ -88,6 +88,25 @@ fn certificates_and_contexts_have_their_verbs() {
 }
 
 #[test]
+fn logs_and_snapshots_have_their_verbs() {
+    for line in [
+        "wal inspect data",
+        "wal dump data/wal",
+        "wal dump data --from 5 --to 9 --payload -o json",
+        "wal verify data",
+        "wal repair data --truncate-after 7",
+        "wal repair data --truncate-after 7 --accept-data-loss",
+        "snapshot verify data",
+        "snapshot inspect data/wal/snap-00000000000000000007.snap",
+    ] {
+        parse(line);
+    }
+    for line in ["wal verify", "wal repair data", "wal repair data --truncate-after -1", "snapshot verify"] {
+        assert_eq!(refuse(line).exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
 fn the_version_has_a_flag_as_well() {
     for line in ["--version", "-V"] {
         assert_eq!(refuse(line).kind(), clap::error::ErrorKind::DisplayVersion);
