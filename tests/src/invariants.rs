@@ -40,7 +40,7 @@ use self::no_clock_passes_a_hole::Clocks;
 pub(crate) use self::what_clients_are_told_is_so::Told;
 use crate::model::{Atom, List, Model};
 use crate::sim::directory::{Directory, Lists, Noted, Seen};
-use crate::sim::host::{Host, Process};
+use crate::sim::host::{Facts, Host, Process};
 use crate::sim::marks::InHand;
 use crate::sim::plan::Limits;
 use crate::sim::{Micros, Plan, Profile};
@@ -208,6 +208,11 @@ impl Checks {
     pub(crate) fn is_as_replayed(&mut self, host: u8, target: &Host) -> Held {
         let Some(view) = self.views.get_mut(&host) else { return Ok(()) };
         merging_is_the_only_change::check(host, target, &mut view.uncompared)
+    }
+
+    /// A process begins with this: what its log and its snapshot say must be what a replay of all records says.
+    pub(crate) fn starts_as_replayed(&self, host: u8, target: &Host, facts: &Facts) -> Held {
+        merging_is_the_only_change::check_start(host, target, facts)
     }
 
     /// A message leaves a host towards a process.

@@ -16,6 +16,7 @@ pub(crate) mod directory;
 pub(crate) mod host;
 pub(crate) mod marks;
 mod network;
+pub(crate) mod snapshotting;
 pub(crate) mod world;
 
 mod campaign;

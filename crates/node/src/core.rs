@@ -12,6 +12,7 @@ mod record;
 mod recovery;
 mod shard;
 mod shared;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod solo;
 mod status;
@@ -38,7 +39,8 @@ pub use self::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Reque
 pub use self::inspect::Backlog;
 pub use self::meta::NodeMeta;
 pub use self::record::{Record, RecordError};
-pub use self::recovery::{Recovered, Recovery, RecoveryError};
+pub use self::recovery::{Recovered, Recovery, RecoveryError, ReplayError, RestoreError};
+pub use self::snapshot::{Capture, CaptureError, CaptureLimits, ChunkError};
 pub use self::status::{MemberStatus, Status};
 
 use self::control::{Control, Host, Join, Parts};

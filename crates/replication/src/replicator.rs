@@ -351,6 +351,11 @@ impl Replicator {
         self.bootstrap.as_ref().map_or(0, |guest| guest.remaining.len())
     }
 
+    /// Returns the slots that a guest has not adopted; `None` for a member.
+    pub fn slots_to_adopt(&self) -> Option<&BTreeSet<u8>> {
+        self.bootstrap.as_ref().map(|guest| &guest.remaining)
+    }
+
     /// Returns members, removals and replica table.
     pub fn roster(&self) -> &Roster {
         &self.roster

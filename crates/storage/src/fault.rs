@@ -30,6 +30,8 @@ pub const RULES: &[&str] = &[
     "T8 what the clock covers is no news",
     // A removal is forgotten whose list names what is still on its way here.
     "R10 the whole list must be stable",
+    // A start from a snapshot drops what was removed anew after the collection that its log tells of.
+    "R16 what changed since is not dropped again",
     // Of two kinds that were written under a key at once, each node keeps the one that it heard of first.
     "T18 two kinds under one key are two entries",
     // An increment by 0 takes a dot and leaves a record.

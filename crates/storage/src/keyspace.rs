@@ -275,6 +275,11 @@ impl Keyspace {
         self.slot_mut(slot).restore_header(header, early_max);
     }
 
+    /// Forgets all of `slot`: for a restoring that begins again, since a capture was void.
+    pub fn forget(&mut self, slot: u8) {
+        *self.slot_mut(slot) = SlotState::new(self.hash.clone());
+    }
+
     /// The floor of `slot`: the join of the lists, as they were, of the atoms of which collection dropped anything.
     pub fn floor(&self, slot: u8) -> &VersionVector {
         &self.slot(slot).floor

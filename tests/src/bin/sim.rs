@@ -58,7 +58,7 @@ struct Cli {
     /// Switch each rule that can be off off in turn, and look for a scenario or a seed that notices.
     #[arg(long)]
     controls: bool,
-    /// Switch one rule off, to see what a control saw.
+    /// Switch one rule off, to see what a control saw; with --controls, look for who notices this one only.
     #[arg(long, value_name = "RULE")]
     off: Option<String>,
 }
@@ -211,7 +211,11 @@ fn tell(failure: &Failure, cli: &Cli) {
 
 #[cfg(trellis_fault)]
 fn controls(cli: &Cli) -> ExitCode {
-    if trellis_tests::sim::run_controls(cli.first) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if trellis_tests::sim::run_controls(cli.first, cli.off.as_deref()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(trellis_fault)]

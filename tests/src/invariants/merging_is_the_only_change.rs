@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Held, Violation};
-use crate::sim::host::Host;
+use crate::sim::host::{Facts, Host};
 
 /// Compares the slots that changed, when everything that was logged is durable.
 pub(super) fn check(host: u8, target: &Host, changed: &mut BTreeSet<u8>) -> Held {
@@ -44,4 +44,17 @@ pub(super) fn check(host: u8, target: &Host, changed: &mut BTreeSet<u8>) -> Held
         }
     }
     Ok(())
+}
+
+/// Compares what a start knows besides the slots with a replay of every record that there ever was. A snapshot may know
+/// more addresses, of seeds that nobody logged, and greater stamps, of peers of which nothing was logged.
+pub(super) fn check_start(host: u8, target: &Host, started: &Facts) -> Held {
+    let replayed = Facts::of(&target.directory.durable.recovery);
+    let is_same = (&started.roster, &started.guest_of) == (&replayed.roster, &replayed.guest_of);
+    let has_addresses = replayed.addresses.keys().all(|name| started.addresses.contains_key(name));
+    if is_same && has_addresses && started.hlc >= replayed.hlc {
+        return Ok(());
+    }
+    let detail = format!("n{} starts with {started:?}, replayed {replayed:?}", host + 1);
+    Err(Violation { invariant: "merging_is_the_only_change", hosts: vec![host], detail })
 }

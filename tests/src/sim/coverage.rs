@@ -98,6 +98,14 @@ const EXPECTED: &[&str] = &[
     "starts refused for a read error",
     "logs failed",
     "disks found full",
+    // of snapshots
+    "snapshots published",
+    "snapshots at the end of a process",
+    "snapshots given up",
+    "crashes during a snapshot",
+    "files removed behind snapshots",
+    "starts from a snapshot",
+    "starts that passed a damaged snapshot over",
     // of replication
     "gaps asked for",
     "gaps filled from the ring",

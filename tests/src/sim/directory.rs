@@ -1,6 +1,7 @@
 //! A data directory: a disk, the identity on it, and beside it what a crash cannot take from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use trellis_crdt::{Delta, Entry, ReplicaId, Slot, Value, VersionVector};
 use trellis_node::core::{Record, Recovery};
@@ -37,14 +38,17 @@ impl Directory {
 pub(crate) struct Durable {
     pub(crate) recovery: Recovery,
     pub(crate) upto: Lsn,
-    /// A hash of each record, in the order of LSNs.
-    hashes: Vec<u64>,
+    /// Every record, in the order of LSNs, those that a snapshot has made needless included.
+    pub(crate) records: Archive,
     pub(crate) lists: Lists,
     /// Slots whose clock was adopted from a donor.
     pub(crate) adopted: BTreeSet<u8>,
     /// Those that wrote into this log, all of which is here.
     pub(crate) own_replicas: BTreeSet<ReplicaId>,
 }
+
+/// Records as they were made durable, from LSN 1 on.
+pub(crate) type Archive = Vec<Arc<[u8]>>;
 
 /// Slot and atom → what was merged of it, as the records say.
 pub(crate) type Lists = BTreeMap<(u8, Atom), Known>;
@@ -63,7 +67,7 @@ impl Durable {
         Self {
             recovery: Recovery::new(limits.shards, CLUSTER, &limits.storage),
             upto: Lsn::ZERO,
-            hashes: Vec::new(),
+            records: Archive::new(),
             lists: Lists::new(),
             adopted: BTreeSet::new(),
             own_replicas: BTreeSet::new(),
@@ -76,7 +80,7 @@ impl Durable {
             .replay(record.lsn, &record.bytes)
             .map_err(|error| format!("{error}: {}", error.cause))?;
         self.upto = record.lsn;
-        self.hashes.push(hash_of(&record.bytes));
+        self.records.push(record.bytes.as_slice().into());
         if let Seen::Adoption { slot } = record.what {
             self.adopted.insert(slot);
         }
@@ -89,7 +93,7 @@ impl Durable {
     /// Whether this is the record that was durable at `lsn`; `None` beyond what was.
     pub(crate) fn held(&self, lsn: Lsn, bytes: &[u8]) -> Option<bool> {
         let index = usize::try_from(lsn.as_u64()).ok()?.checked_sub(1)?;
-        self.hashes.get(index).map(|hash| *hash == hash_of(bytes))
+        self.records.get(index).map(|record| **record == *bytes)
     }
 
     /// The clock of a slot.

@@ -1,17 +1,21 @@
 //! One machine of the simulated cluster, and the process that runs on it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use trellis_crdt::ReplicaId;
+use trellis_crdt::{Hlc, ReplicaId};
 use trellis_node::core::{Core, Now, Phase, Recovery, Settings};
-use trellis_replication::{FoundingId, Identity, LinkId, NodeId, Owner};
-use trellis_wal::{Lsn, MemoryDisk, OpenError, OpenSeed, RecoveryReport, Syncer};
+use trellis_replication::{FoundingId, Identity, LinkId, NodeId, Owner, Roster};
+use trellis_wal::{
+    Lsn, MemoryDisk, OpenError, OpenSeed, Recovered as Opened, RecoveryReport, SnapshotDamage,
+    SnapshotReader, Syncer,
+};
 
 use super::agenda::Micros;
 use super::dice::Dice;
-use super::directory::{CLUSTER, Directory, Lists, Noted};
+use super::directory::{Archive, CLUSTER, Directory, Lists, Noted};
 use super::plan::{Limits, Rot};
+use super::snapshotting::Snapshotting;
 
 /// A machine with a disk, an address and a certificate for a name.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub(crate) struct Host {
     pub(crate) loses_calls: bool,
     /// Its disk came from elsewhere: what it holds is taken as it is found.
     pub(crate) has_unknown_disk: bool,
+    /// What was durable where its disk came from, of which a snapshot tells only what came of it.
+    pub(crate) copied: Archive,
     /// It is not to be started again by itself.
     pub(crate) is_retired: bool,
 }
@@ -60,6 +66,7 @@ pub(crate) struct Host {
 pub(crate) struct Backup {
     pub(crate) disk: MemoryDisk,
     pub(crate) node: NodeId,
+    pub(crate) records: Archive,
 }
 
 impl Host {
@@ -86,8 +93,14 @@ impl Host {
             is_stalled: false,
             loses_calls: false,
             has_unknown_disk: false,
+            copied: Archive::new(),
             is_retired: false,
         }
+    }
+
+    /// What was durable on its disk, or where that came from.
+    pub(crate) fn archive(&self) -> Archive {
+        if self.has_unknown_disk { self.copied.clone() } else { self.directory.durable.records.clone() }
     }
 
     pub(crate) fn core(&self) -> Option<&Core> {
@@ -115,6 +128,7 @@ pub(crate) struct Process {
     pub(crate) number: u32,
     pub(crate) core: Core,
     pub(crate) syncer: Syncer<MemoryDisk>,
+    pub(crate) snapshotting: Snapshotting,
     pub(crate) replica: ReplicaId,
     /// Records that are not known to be durable.
     pub(crate) undurable: VecDeque<Noted>,
@@ -146,14 +160,37 @@ pub(crate) struct Booted {
     pub(crate) process: Process,
     pub(crate) report: RecoveryReport,
     pub(crate) is_fresh: bool,
-    /// Every record that the log gave back.
+    /// Every record that the log gave back behind the snapshot.
     pub(crate) records: Vec<(Lsn, Vec<u8>)>,
+    pub(crate) facts: Facts,
+}
+
+/// What a start knows besides the slots.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) roster: Roster,
+    pub(crate) guest_of: Option<BTreeSet<u8>>,
+    pub(crate) addresses: BTreeMap<String, String>,
+    pub(crate) hlc: Hlc,
+}
+
+impl Facts {
+    pub(crate) fn of(recovery: &Recovery) -> Self {
+        Self {
+            roster: recovery.roster().clone(),
+            guest_of: recovery.guest_of().cloned(),
+            addresses: recovery.addresses().clone(),
+            hlc: recovery.hlc(),
+        }
+    }
 }
 
 /// Why a process did not start.
 #[derive(Debug)]
 pub(crate) enum BootError {
     Open(OpenError),
+    /// A snapshot that was whole cannot be read any more.
+    Snapshot(SnapshotDamage),
     /// A record cannot be read or replayed: what was durable is not what it was.
     Replay(String),
     /// The first records could not be made durable: what the log gave back, and what was appended to it.
@@ -183,9 +220,11 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
     let mut log_uuid = [0; 16];
     log_uuid[..8].copy_from_slice(&dice.bits().to_le_bytes());
     let seed = OpenSeed { log_uuid, salt: dice.bits() };
-    let opened = trellis_wal::open(host.directory.disk.clone(), boot.limits.wal.clone(), seed)
-        .map_err(BootError::Open)?;
+    let (disk, wal) = (host.directory.disk.clone(), boot.limits.wal.clone());
+    let recovered = trellis_wal::recover(disk, wal, seed, |_| {}).map_err(BootError::Open)?;
+    let Opened { opened, snapshot, snapshots } = recovered;
     let mut recovery = Recovery::new(boot.limits.shards, CLUSTER, &boot.limits.storage);
+    snapshot.map_or(Ok(()), |snapshot| restore(snapshot, &mut recovery))?;
     let mut records = Vec::new();
     for record in opened.records {
         let (lsn, bytes) = record.map_err(BootError::Open)?;
@@ -194,6 +233,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
             .map_err(|error| BootError::Replay(format!("{error}: {}", error.cause)))?;
         records.push((lsn, bytes));
     }
+    let facts = Facts::of(&recovery);
     let now = host.now(boot.axis, boot.at);
     let (node, replica) = (host.directory.node, ReplicaId::from_u64(dice.bits()));
     let epoch = recovery.epoch(node).saturating_add(1).max(now.wall_millis);
@@ -204,7 +244,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         opened.log.enqueue(&record.encode()).expect("a log that was just opened takes three records");
     }
     let mut undurable = VecDeque::new();
-    let before = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
+    let before = opened.report.last;
     opened.log.look_at_pending(before, |lsn, bytes| {
         undurable.extend(Noted::read(lsn, bytes.to_vec()));
     });
@@ -233,6 +273,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         number: boot.number,
         core,
         syncer,
+        snapshotting: Snapshotting::new(snapshots),
         replica,
         undurable,
         seen,
@@ -249,7 +290,14 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         is_leaving: false,
         is_stale: false,
     };
-    Ok(Booted { process, report: opened.report, is_fresh, records })
+    Ok(Booted { process, report: opened.report, is_fresh, records, facts })
+}
+
+fn restore(mut snapshot: SnapshotReader<MemoryDisk>, recovery: &mut Recovery) -> Result<(), BootError> {
+    while let Some(chunk) = snapshot.next_chunk().map_err(BootError::Snapshot)? {
+        recovery.restore(chunk).map_err(|error| BootError::Replay(format!("{error}")))?;
+    }
+    Ok(())
 }
 
 /// What all wall clocks showed when the history began.

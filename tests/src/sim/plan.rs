@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 pub use self::faults::{Crash, Fault, FaultKind, Rot};
 pub use self::requests::{Request, RequestKind, intern, keys};
-pub use self::settings::{Limits, Profile, Weather};
+pub use self::settings::{Limits, Profile, SnapshotRhythm, Weather};
 
 use super::agenda::Micros;
 use super::dice::Dice;
@@ -45,7 +45,9 @@ impl Plan {
         let usual = dice.pick(&[3, 3, 3, 3, 3, 3, 2, 4, 5, 1]);
         let drawn = if dice.per_mille(5) { dice.between(6, 9) as u8 } else { usual };
         let hosts = hosts.unwrap_or(drawn);
-        let limits = Limits::draw(&mut dice);
+        // Drawn apart, so that everything else of a seed is what it is without snapshots.
+        let snapshots = SnapshotRhythm::draw(&mut Dice::new(seed, 2));
+        let limits = Limits::draw(&mut dice, snapshots);
         let weather = Weather::draw(profile, &mut dice);
         let requests = requests::draw(hosts, REQUESTS, TROUBLE_BEGINS, TROUBLE_ENDS, &mut dice);
         let faults = faults::draw(profile, hosts, FAULTS, TROUBLE_BEGINS, TROUBLE_ENDS, &mut dice);

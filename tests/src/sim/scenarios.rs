@@ -11,6 +11,7 @@ mod partitions;
 mod repair;
 mod replay;
 mod rules;
+mod snapshots;
 mod traps;
 
 use std::time::Duration;
@@ -84,6 +85,12 @@ macro_rules! for_all_scenarios {
                 damage_to_what_was_durable_is_not_taken_for_a_torn_tail,
                 reads_tell_nothing_that_a_crash_takes_back,
                 a_full_log_takes_no_more;
+            snapshots:
+                r11_stamps_stay_above_what_only_a_snapshot_knows,
+                r16_an_entry_older_than_what_a_snapshot_dropped_brings_nothing_back,
+                r16_a_drop_that_a_snapshot_is_ahead_of_takes_nothing_newer,
+                r16_a_slot_of_which_something_is_dropped_is_captured_again,
+                a_snapshot_that_rotted_is_passed_over_for_the_one_before_and_its_log;
             joining:
                 r12_a_guest_serves_nothing,
                 r12_a_guest_that_restarts_midway_goes_on_as_a_guest,

@@ -11,6 +11,7 @@ mod processes;
 mod reads;
 mod rest;
 mod script;
+mod snapshots;
 mod streams;
 mod trouble;
 
@@ -73,6 +74,7 @@ enum Event {
     Timer { host: u8, process: u32 },
     Sync { host: u8, process: u32 },
     Attest { host: u8, process: u32 },
+    Snapshot { host: u8, process: u32 },
     LogFails { host: u8, process: u32 },
     Accept { stream: u32 },
     Arrive { stream: u32, end: u8 },
@@ -198,6 +200,7 @@ impl World {
             Event::Timer { host, .. }
             | Event::Sync { host, .. }
             | Event::Attest { host, .. }
+            | Event::Snapshot { host, .. }
             | Event::LogFails { host, .. }
             | Event::Leave { host, .. }
             | Event::Request { host, .. } => Some(*host),
@@ -221,6 +224,7 @@ impl World {
             Event::Timer { host, process } => self.on_timer(host, process),
             Event::Sync { host, process } => self.on_sync(host, process),
             Event::Attest { host, process } => self.on_attest(host, process),
+            Event::Snapshot { host, process } => self.on_snapshot(host, process),
             Event::LogFails { host, process } => self.on_log_failed(host, process),
             Event::Accept { stream } => self.on_accept(stream),
             Event::Arrive { stream, end } => self.on_arrival(stream, end),

@@ -36,10 +36,10 @@ pub(crate) struct Control {
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
     /// Where members were last reached, by name; survives restarts by the log.
-    addresses: BTreeMap<String, String>,
+    pub(crate) addresses: BTreeMap<String, String>,
     join: Option<Join>,
     /// Once this is durable, the node is a guest no longer.
-    guest_end: Option<Lsn>,
+    pub(crate) guest_end: Option<Lsn>,
     gossip: gossip::Rhythm,
     skew: skew::Skew,
     started: Instant,

@@ -26,6 +26,10 @@ pub const RULES: &[&str] = &[
     "R11 the clock is raised by replay",
     // With the wall clock behind, a write loses to what came from other nodes.
     "R11 the clock is raised by arrival",
+    // After a start with the wall clock behind, a write loses to what a snapshot and no record knows of.
+    "R11 a snapshot holds the clock",
+    // What was not met yet of a slot when something else of it was dropped is in no snapshot.
+    "R16 what is dropped voids a capture",
     // A slot's clock is behind after a restart: less is acknowledged than before.
     "R16 replay keeps adoptions",
     // What was dropped is there again after a restart, and what was dropped is not known.

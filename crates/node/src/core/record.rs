@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use trellis_crdt::codec::{Decode, DecodeError, Encode, Reader, write_bytes, write_varint};
 use trellis_crdt::{Hlc, ReplicaId, VersionVector};
 use trellis_replication::{FoundingId, MemberRecord, NodeId, Owner, Roster};
+use trellis_wal::Lsn;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +65,11 @@ pub enum Record<'a> {
         /// What is to be dropped again, in the codec of trellis-storage: it names its slot itself.
         payload: &'a [u8],
     },
+    /// A snapshot was published.
+    SnapshotTaken {
+        /// Where it starts.
+        start: Lsn,
+    },
 }
 
 impl<'a> Record<'a> {
@@ -105,6 +111,10 @@ impl<'a> Record<'a> {
             Self::Collected { payload } => {
                 out.push(COLLECTED);
                 out.extend_from_slice(payload);
+            }
+            Self::SnapshotTaken { start } => {
+                out.push(SNAPSHOT_TAKEN);
+                write_varint(&mut out, start.as_u64());
             }
         }
         out
@@ -148,6 +158,7 @@ impl<'a> Record<'a> {
                 Self::Adoption { slot, clock: VersionVector::decode(&mut input)?, hlc }
             }
             COLLECTED => return Ok(Self::Collected { payload: input.rest() }),
+            SNAPSHOT_TAKEN => Self::SnapshotTaken { start: Lsn::from_u64(input.varint()?) },
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         input.finish()?;
@@ -191,7 +202,7 @@ fn decode_owner(input: &mut Reader<'_>) -> Result<Owner, DecodeError> {
     Ok(Owner { node: NodeId::from_u64(input.u64()?), epoch: input.varint()? })
 }
 
-fn encode_roster(roster: &Roster, out: &mut Vec<u8>) {
+pub(super) fn encode_roster(roster: &Roster, out: &mut Vec<u8>) {
     write_varint(out, u64::from(roster.founding.is_some()));
     if let Some(founding) = roster.founding {
         out.extend_from_slice(&founding.as_u64().to_le_bytes());
@@ -217,7 +228,7 @@ fn encode_roster(roster: &Roster, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_roster(input: &mut Reader<'_>) -> Result<Roster, RecordError> {
+pub(super) fn decode_roster(input: &mut Reader<'_>) -> Result<Roster, RecordError> {
     let mut roster = Roster::default();
     if input.varint()? != 0 {
         roster.founding = Some(FoundingId::from_u64(input.u64()?));
@@ -240,7 +251,7 @@ fn decode_roster(input: &mut Reader<'_>) -> Result<Roster, RecordError> {
     Ok(roster)
 }
 
-fn decode_text(input: &mut Reader<'_>) -> Result<String, RecordError> {
+pub(super) fn decode_text(input: &mut Reader<'_>) -> Result<String, RecordError> {
     let bytes = input.bytes()?;
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| RecordError::NotText)
 }
@@ -254,6 +265,7 @@ const DELTA: u8 = 6;
 const ENTRY: u8 = 7;
 const ADOPTION: u8 = 8;
 const COLLECTED: u8 = 9;
+const SNAPSHOT_TAKEN: u8 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -280,6 +292,7 @@ mod tests {
             Record::Entry { slot: 0, payload: b"" },
             Record::Adoption { slot: 3, clock, hlc: Hlc::from_u64(77) },
             Record::Collected { payload: b"collected" },
+            Record::SnapshotTaken { start: Lsn::from_u64(300) },
         ];
         for record in records {
             let bytes = record.encode();

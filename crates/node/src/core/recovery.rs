@@ -1,4 +1,4 @@
-//! From the records of a log back to the state they describe, through the same merges as arrival (R16).
+//! From a snapshot and the records of a log back to the state they describe, through the same merges as arrival (R16).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use trellis_wal::Lsn;
 
 use super::fault;
 use super::record::{Record, RecordError};
+use super::snapshot::{Chunk, ChunkError};
 
 /// Replays records in log order.
 #[derive(Debug)]
@@ -19,6 +20,20 @@ pub struct Recovery {
     addresses: BTreeMap<String, String>,
     hlc: Hlc,
     records: u64,
+    /// The start of the newest snapshot that the log tells of.
+    snapshot_taken: Lsn,
+    restoring: Restoring,
+}
+
+/// How far a snapshot is restored.
+#[derive(Debug, PartialEq, Eq)]
+enum Restoring {
+    /// There is none.
+    Nothing,
+    /// Its last chunk is still to come; the beginning of an atom that is longer than a chunk.
+    Chunks(Vec<u8>),
+    /// All of it.
+    Whole,
 }
 
 /// What a log says, ready to become a [`Core`](super::Core).
@@ -59,6 +74,24 @@ pub enum ReplayError {
     /// It cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),
+    /// The snapshot before it was not restored to its end.
+    #[error("the snapshot was not restored to its end")]
+    HalfRestored,
+}
+
+/// A chunk of a snapshot that cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// An atom in it cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// It does not follow the chunk before it, or comes after records were replayed.
+    #[error("a chunk in a place where it makes no sense")]
+    OutOfPlace,
 }
 
 impl Recovery {
@@ -72,7 +105,59 @@ impl Recovery {
             addresses: BTreeMap::new(),
             hlc: Hlc::ZERO,
             records: 0,
+            snapshot_taken: Lsn::ZERO,
+            restoring: Restoring::Nothing,
         }
+    }
+
+    /// Takes the next chunk of a snapshot; all of them come before the first record.
+    ///
+    /// # Errors
+    ///
+    /// When the chunk makes no sense; recovery must stop then.
+    pub fn restore(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        let chunk = Chunk::decode(chunk)?;
+        let parts = match (&mut self.restoring, &chunk) {
+            (Restoring::Nothing, Chunk::Node(_)) if self.records == 0 => Vec::new(),
+            (Restoring::Chunks(parts), Chunk::Part { .. }) => std::mem::take(parts),
+            (Restoring::Chunks(parts), other) if parts.is_empty() && !matches!(other, Chunk::Node(_)) => {
+                Vec::new()
+            }
+            _ => return Err(RestoreError::OutOfPlace),
+        };
+        self.restoring = Restoring::Chunks(Vec::new());
+        match chunk {
+            Chunk::Node(state) => {
+                if !fault::is_off("R11 a snapshot holds the clock") {
+                    self.hlc = state.hlc;
+                }
+                (self.guest_of, self.addresses) = (state.guest_of, state.addresses);
+                self.roster = state.roster;
+            }
+            Chunk::Entries { slot, entries } => {
+                for entry in entries {
+                    self.restore_entry(slot, entry)?;
+                }
+            }
+            Chunk::Part { slot, is_last, bytes } => {
+                let mut entry = parts;
+                entry.extend_from_slice(bytes);
+                match is_last {
+                    true => self.restore_entry(slot, &entry)?,
+                    false => self.restoring = Restoring::Chunks(entry),
+                }
+            }
+            Chunk::Header { slot, header } => self.keyspace(slot).restore_header(slot, &header),
+            Chunk::Again { slot } => self.keyspace(slot).forget(slot),
+            Chunk::End => self.restoring = Restoring::Whole,
+        }
+        Ok(())
+    }
+
+    fn restore_entry(&mut self, slot: u8, entry: &[u8]) -> Result<(), RestoreError> {
+        let merged = self.keyspace(slot).merge_entry(slot, entry)?;
+        self.observe(merged.stamp);
+        Ok(())
     }
 
     /// Replays one record.
@@ -82,6 +167,9 @@ impl Recovery {
     /// When the record makes no sense; recovery must stop then.
     pub fn replay(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<(), RecoveryError> {
         self.records += 1;
+        if matches!(self.restoring, Restoring::Chunks(_)) {
+            return Err(RecoveryError { lsn, cause: ReplayError::HalfRestored });
+        }
         self.apply(bytes).map_err(|cause| RecoveryError { lsn, cause })
     }
 
@@ -122,6 +210,7 @@ impl Recovery {
                     self.keyspace(collected.slot()).replay_collected(&collected);
                 }
             }
+            Record::SnapshotTaken { start } => self.snapshot_taken = self.snapshot_taken.max(start),
         }
         Ok(())
     }
@@ -152,9 +241,24 @@ impl Recovery {
         self.guest_of.as_ref()
     }
 
-    /// Tells whether the log was empty: a data directory that was just made.
+    /// Returns where members were last reached, as far as the log was replayed.
+    pub fn addresses(&self) -> &BTreeMap<String, String> {
+        &self.addresses
+    }
+
+    /// Returns the greatest stamp, as far as the log was replayed.
+    pub fn hlc(&self) -> Hlc {
+        self.hlc
+    }
+
+    /// Returns where the newest snapshot starts that the log behind the one restored tells of; [`Lsn::ZERO`] for none.
+    pub fn snapshot_taken(&self) -> Lsn {
+        self.snapshot_taken
+    }
+
+    /// Tells whether there was neither a snapshot nor a record: a data directory that was just made.
     pub fn is_fresh(&self) -> bool {
-        self.records == 0
+        self.records == 0 && self.restoring == Restoring::Nothing
     }
 
     /// The greatest epoch that any process of `node` had, 0 for none.

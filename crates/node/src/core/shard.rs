@@ -176,6 +176,14 @@ impl Shard {
         })
     }
 
+    /// Logs a change of a slot that is about no key.
+    fn log_of(&mut self, slot: u8, record: &[u8], shared: &Shared) -> Result<Lsn, MergeFailure> {
+        shared.append(&[record]).map_err(|error| {
+            self.last.insert(slot, NEVER);
+            MergeFailure::Log(error)
+        })
+    }
+
     /// What the log refused is in memory: it is never shown, and its slot is never told of.
     fn never_durable(&mut self, slot: u8, key_hash: u64) {
         self.undurable.insert(key_hash, NEVER);
@@ -197,7 +205,7 @@ impl Shard {
         shared.observe(hlc);
         self.keyspace.adopt(slot, clock);
         let record = Record::Adoption { slot, clock: clock.clone(), hlc }.encode();
-        let lsn = shared.append(&[&record]).map_err(MergeFailure::Log)?;
+        let lsn = self.log_of(slot, &record, shared)?;
         self.pending.push_back((lsn, Pending::Adopted { slot, clock: self.keyspace.clock(slot).clone() }));
         self.last.insert(slot, lsn);
         Ok(())
@@ -227,7 +235,7 @@ impl Shard {
             }
             for collected in self.keyspace.collect(slot, stable, 1) {
                 let record = Record::Collected { payload: &collected.encode() }.encode();
-                let lsn = shared.append(&[&record]).map_err(MergeFailure::Log)?;
+                let lsn = self.log_of(slot, &record, shared)?;
                 self.last.insert(slot, lsn);
                 dropped += 1;
             }
@@ -286,6 +294,11 @@ impl Shard {
         let ignores_drops = step.is_void && fault::is_off("R10 nothing is dropped during a scan");
         let scanned = (step.entries.into_iter().map(Bytes::from).collect(), step.is_done || ignores_drops);
         (!step.is_void || ignores_drops).then_some(scanned)
+    }
+
+    /// Tells whether a slot holds what the log refused: it belongs into no snapshot.
+    pub(crate) fn has_never_durable(&self, slot: u8) -> bool {
+        self.last.get(&slot) == Some(&NEVER)
     }
 
     /// Number of consequences that wait for the log.

@@ -8,7 +8,7 @@ use trellis_replication::{
 };
 use trellis_storage::{Config as StorageConfig, ElementCursor, Operation, ReadValue};
 use trellis_swim::Config as SwimConfig;
-use trellis_wal::{Config as WalConfig, MemoryDisk, OpenSeed, Syncer};
+use trellis_wal::{Config as WalConfig, Lsn, MemoryDisk, OpenSeed, Syncer};
 
 use super::{Core, Now, Recovery, Settings, Written};
 
@@ -84,11 +84,19 @@ impl Solo {
 
     /// What its log says.
     pub(crate) fn replay(&self) -> Recovery {
+        self.replay_behind(&[], Lsn::ZERO)
+    }
+
+    /// What a snapshot says and its log behind it.
+    pub(crate) fn replay_behind(&self, chunks: &[Vec<u8>], start: Lsn) -> Recovery {
         let seed = OpenSeed { log_uuid: [1; 16], salt: 2 };
         let opened = trellis_wal::open(self.disk.crash(0, |_| false), WAL, seed).expect("the disk is whole");
         let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
-        for record in opened.records {
-            let (lsn, bytes) = record.expect("what was synced is read");
+        for chunk in chunks {
+            recovery.restore(chunk).expect("what was captured is restored");
+        }
+        let records = opened.records.map(|record| record.expect("what was synced is read"));
+        for (lsn, bytes) in records.filter(|(lsn, _)| *lsn > start) {
             recovery.replay(lsn, &bytes).expect("what was logged is replayed");
         }
         recovery

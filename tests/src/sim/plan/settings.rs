@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use trellis_node::core::CaptureLimits;
 use trellis_replication::Config as ReplicationConfig;
 use trellis_storage::Config as StorageConfig;
 use trellis_swim::Config as SwimConfig;
@@ -94,10 +95,35 @@ pub struct Limits {
     pub wal: WalConfig,
     /// Time that a sync of the log takes, from and to.
     pub sync_micros: (Micros, Micros),
+    /// How snapshots are taken; `None` for none.
+    pub snapshots: Option<SnapshotRhythm>,
+}
+
+/// When and in which steps snapshots are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotRhythm {
+    /// Time between two of them, from and to.
+    pub every_micros: (Micros, Micros),
+    /// Time between two steps of one.
+    pub step_micros: (Micros, Micros),
+    /// Of each step.
+    pub capture: CaptureLimits,
+}
+
+impl SnapshotRhythm {
+    pub(super) fn draw(dice: &mut Dice) -> Option<Self> {
+        let every_micros = dice.pick(&[(100_000, 900_000), (500_000, 4_000_000), (3_000_000, 12_000_000)]);
+        let step_micros = dice.pick(&[(50, 400), (500, 6_000), (2_000, 60_000)]);
+        let step_bytes = dice.pick(&[1, 100, 4_096]);
+        let chunk_bytes = dice.pick(&[60, 400, 4_096]);
+        let has_snapshots = dice.per_mille(850);
+        let capture = CaptureLimits { step_bytes, chunk_bytes };
+        has_snapshots.then_some(Self { every_micros, step_micros, capture })
+    }
 }
 
 impl Limits {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
+    pub(super) fn draw(dice: &mut Dice, snapshots: Option<SnapshotRhythm>) -> Self {
         let ring_bytes = dice.pick(&[1_500, 6_000, 64 << 10]);
         let replication = ReplicationConfig {
             ring_bytes,
@@ -120,6 +146,7 @@ impl Limits {
             swim: SwimConfig::default(),
             wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 32 << 10]), ..WAL },
             sync_micros,
+            snapshots,
         }
     }
 
@@ -132,6 +159,7 @@ impl Limits {
             swim: SwimConfig::default(),
             wal: WAL,
             sync_micros: (100, 300),
+            snapshots: None,
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use trellis_node::core::Phase;
 use trellis_replication::NodeId;
-use trellis_wal::{Lsn, OpenError, RecoveryReport};
+use trellis_wal::{Lsn, OpenError, RecoveryReport, SnapshotDamage};
 
 use super::{Event, World};
 use crate::invariants::Held;
-use crate::sim::directory::{Durable, Noted};
+use crate::sim::directory::{Archive, Durable, Noted};
 use crate::sim::host::{Backup, Boot, BootError, Booted, Process, boot};
 use crate::sim::plan::{Crash, Rot};
 
@@ -54,13 +54,21 @@ impl World {
     }
 
     fn on_booted(&mut self, host: u8, booted: Booted) -> Held {
-        let Booted { mut process, report, is_fresh, records } = booted;
+        let Booted { mut process, report, is_fresh, records, facts } = booted;
         self.coverage.count("starts");
+        if report.snapshot.is_some() {
+            self.coverage.count("starts from a snapshot");
+        }
+        if !report.rejected.is_empty() {
+            self.coverage.count("starts that passed a damaged snapshot over");
+        }
         self.coverage.add("segments followed by others", report.segments.saturating_sub(1) as u64);
         if process.was_guest && !is_fresh {
             self.coverage.count("guests restarted");
         }
         self.absorb(host, &report, records)?;
+        self.checks.starts_as_replayed(host, &self.hosts[usize::from(host)], &facts)?;
+        self.begin_snapshots(host, process.number);
         let target = &mut self.hosts[usize::from(host)];
         for record in std::mem::take(&mut process.undurable) {
             target.directory.durable.take(&record).map_err(|error| self.checks.unreadable(host, &error))?;
@@ -86,7 +94,8 @@ impl World {
         self.coverage.add("records logged again", report.relogged);
         let target = &mut self.hosts[usize::from(host)];
         let rotten = target.rotten.take();
-        let found = records.last().map_or(Lsn::ZERO, |(lsn, _)| *lsn);
+        let found = report.last;
+        let mut archive = std::mem::take(&mut target.copied);
         let (upto, attested) = (target.directory.durable.upto, std::mem::take(&mut target.attested));
         if found < upto {
             // Rot of what nothing attests cannot be told from a torn tail; the log says that it is not certain.
@@ -99,6 +108,7 @@ impl World {
             self.lineages += 1;
             target.directory.lineage = self.lineages;
             let durable = &mut target.directory.durable;
+            archive = std::mem::take(&mut durable.records);
             *durable = Durable::new(&self.plan.limits);
         }
         let torn = target.batches.iter().find(|(first, last)| (*first..*last).contains(&found));
@@ -108,6 +118,7 @@ impl World {
         target.batches.clear();
         let submitted = std::mem::take(&mut target.submitted);
         let is_unknown = rotten.is_some() || std::mem::take(&mut target.has_unknown_disk);
+        self.take_what_a_snapshot_holds(host, report.start, &archive)?;
         for (lsn, bytes) in records {
             let durable = &mut self.hosts[usize::from(host)].directory.durable;
             match durable.held(lsn, &bytes) {
@@ -125,12 +136,33 @@ impl World {
         Ok(())
     }
 
+    /// The records up to the start of a snapshot are in no log any more: what the snapshot makes of them is held against
+    /// a replay of all.
+    fn take_what_a_snapshot_holds(&mut self, host: u8, start: Lsn, archive: &Archive) -> Held {
+        let durable = &mut self.hosts[usize::from(host)].directory.durable;
+        while durable.upto < start {
+            let known = usize::try_from(durable.upto.as_u64()).ok().and_then(|index| archive.get(index));
+            let Some(bytes) = known else {
+                let detail =
+                    format!("its snapshot starts at {start}, and was durable up to {}", durable.upto);
+                return Err(self.checks.unreadable(host, &detail));
+            };
+            let read = Noted::read(durable.upto.next(), bytes.to_vec());
+            let mut noted = read.map_err(|error| self.checks.unreadable(host, &error))?;
+            self.checks.complete(&mut noted);
+            durable.take(&noted).map_err(|error| self.checks.unreadable(host, &error))?;
+        }
+        Ok(())
+    }
+
     fn on_boot_failed(&mut self, host: u8, error: BootError) -> Held {
         self.trace.tell(self.now, host, "does not start", || format!("{error:?}"));
         let again = self.now + 1_000_000;
         match error {
             BootError::Replay(detail) => return Err(self.checks.unreadable(host, &detail)),
-            BootError::Open(OpenError::Corrupt { .. }) if self.host(host).rotten.is_some() => {
+            BootError::Open(
+                OpenError::Corrupt { .. } | OpenError::EndMissing { .. } | OpenError::NoSnapshot { .. },
+            ) if self.host(host).rotten.is_some() => {
                 self.coverage.count("starts refused for damage");
                 self.replace_rotten_disk(host);
             }
@@ -138,6 +170,13 @@ impl World {
                 let detail = format!("{file} at {offset}: {damage}");
                 return Err(self.checks.unreadable(host, &detail));
             }
+            BootError::Open(error @ (OpenError::EndMissing { .. } | OpenError::NoSnapshot { .. })) => {
+                return Err(self.checks.unreadable(host, &error.to_string()));
+            }
+            BootError::Snapshot(SnapshotDamage::Unreadable { .. }) => {
+                self.coverage.count("starts refused for a read error");
+            }
+            BootError::Snapshot(damage) => return Err(self.checks.unreadable(host, &damage.to_string())),
             BootError::Open(OpenError::Read { .. }) => self.coverage.count("starts refused for a read error"),
             BootError::Open(_) => {}
             BootError::FirstWrite(failed) => {
@@ -169,15 +208,24 @@ impl World {
         if tears && !process.is_poisoned {
             target.directory.disk.cut_power_after(self.dice.below(12) as usize);
             // Whether the disk failed is no matter: the process is gone.
-            let _ = process.syncer.sync_once();
+            if process.snapshotting.is_idle() || self.dice.per_mille(500) {
+                let _ = process.syncer.sync_once();
+            } else {
+                let limits = self.plan.limits.snapshots.map(|rhythm| rhythm.capture).unwrap_or_default();
+                let _ = process.snapshotting.step(&process.core, limits);
+            }
         }
         let number = process.number;
         let links = process.links.values().copied().collect();
         self.count_process(&process.core.status(self.clocks(host)));
-        drop(process);
+        let is_writing = process.snapshotting.is_writing();
+        if is_writing {
+            self.coverage.count("crashes during a snapshot");
+        }
         let disk = &self.hosts[usize::from(host)].directory.disk;
         let left = match how {
-            Crash::LosesNothing => None,
+            // The process would remove its unfinished file: one that is killed does not.
+            Crash::LosesNothing => is_writing.then(|| disk.duplicate()),
             Crash::LosesAll => Some(disk.crash(0, |_| false)),
             Crash::TearsSectors | Crash::TearsPages => {
                 let names = self.dice.below(disk.unsynced_names() as u64 + 1) as usize;
@@ -197,6 +245,7 @@ impl World {
                 }))
             }
         };
+        drop(process);
         if let Some(left) = left {
             self.host_mut(host).directory.disk = left;
         }
@@ -237,8 +286,11 @@ impl World {
             self.checks.membership.shared_names.insert(self.host(host).name.to_owned());
         }
         let (old, is_sound) = (&self.host(host).directory, self.host(host).rotten.is_none());
-        let attic = (is_sound && old.durable.upto > Lsn::ZERO)
-            .then(|| Backup { disk: old.disk.duplicate(), node: old.node });
+        let attic = (is_sound && old.durable.upto > Lsn::ZERO).then(|| Backup {
+            disk: old.disk.duplicate(),
+            node: old.node,
+            records: old.durable.records.clone(),
+        });
         let target = self.host_mut(host);
         target.attic = attic.or(target.attic.take());
         target.directory = directory;
@@ -246,6 +298,7 @@ impl World {
         target.batches = Vec::new();
         target.attested = Lsn::ZERO;
         target.rotten = None;
+        target.copied = Archive::new();
         target.backup = None;
         self.note(host, "wiped", 0, 0);
     }
@@ -297,6 +350,9 @@ impl World {
         if synced.is_err() {
             return Ok(());
         }
+        if !self.snapshot_at_the_end(host)? {
+            return Ok(());
+        }
         let target = &mut self.hosts[usize::from(host)];
         if let Some(process) = target.process.take() {
             let (core, syncer, links) = (process.core, process.syncer, process.links);
@@ -316,14 +372,8 @@ impl World {
     pub(super) fn rot(&mut self, host: u8, place: Rot) {
         let disk = self.host(host).directory.disk.clone();
         let before = disk.duplicate();
-        let names: Vec<String> = {
-            let mut names = Vec::new();
-            if let Ok(all) = trellis_wal::Disk::list(&disk) {
-                names.extend(all.into_iter().filter(|name| name.ends_with(".log")));
-            }
-            names
-        };
-        let Some(last) = names.last() else { return };
+        let names = files_that_rot(&disk);
+        let Some(last) = names.iter().rfind(|name| name.ends_with(".log")) else { return };
         let name = if place == Rot::Tail { last.clone() } else { self.pick_name(&names) };
         let Some(mut bytes) = disk.contents(&name) else { return };
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -345,6 +395,18 @@ impl World {
     fn pick_name(&mut self, names: &[String]) -> String {
         names[self.dice.below(names.len() as u64) as usize].clone()
     }
+}
+
+/// The snapshots, and the segments that the next start reads if the newest of them is whole. What it does not read would
+/// rot unseen, until a second rot takes the snapshot that stands for it.
+fn files_that_rot(disk: &trellis_wal::MemoryDisk) -> Vec<String> {
+    let mut names = trellis_wal::Disk::list(disk).unwrap_or_default();
+    let start = |name: &String| name.strip_prefix("snap-")?.strip_suffix(".snap")?.parse().ok();
+    let newest = names.iter().filter_map(start).max().map_or(Lsn::ZERO, Lsn::from_u64);
+    let unread = trellis_wal::removable_segments(&names, newest);
+    let is_snapshot = |name: &String| name.ends_with(".snap");
+    names.retain(|name| is_snapshot(name) || (name.ends_with(".log") && !unread.contains(name)));
+    names
 }
 
 /// Bytes of a segment before its first record.

@@ -11,6 +11,7 @@ use super::{Event, World};
 use crate::invariants::{Checks, Held, Violation};
 use crate::model::What;
 use crate::sim::agenda::Micros;
+use crate::sim::directory::{Archive, Directory};
 use crate::sim::marks::{token_of, value_of};
 use crate::sim::plan::{Crash, Limits, Plan, Profile, Rot, Weather};
 
@@ -282,7 +283,7 @@ impl World {
     pub fn replace_disk(&mut self, name: &str) -> Disk {
         let host = self.index_of(name);
         let directory = &self.host(host).directory;
-        let old = Disk { disk: directory.disk.duplicate(), node: directory.node };
+        let old = Disk::of(directory, directory.disk.duplicate());
         self.wipe(host);
         old
     }
@@ -290,7 +291,7 @@ impl World {
     /// A copy of what is durable at a host.
     pub fn copy_disk(&self, name: &str) -> Disk {
         let directory = &self.host(self.index_of(name)).directory;
-        Disk { disk: directory.disk.crash(0, |_| false), node: directory.node }
+        Disk::of(directory, directory.disk.crash(0, |_| false))
     }
 
     /// Puts a disk into a host that is down.
@@ -299,7 +300,8 @@ impl World {
         self.wipe(host);
         let directory = &mut self.host_mut(host).directory;
         (directory.disk, directory.node) = (disk.disk.duplicate(), disk.node);
-        self.host_mut(host).has_unknown_disk = true;
+        let target = self.host_mut(host);
+        (target.has_unknown_disk, target.copied) = (true, disk.records.clone());
     }
 
     /// Starts a second process under the name of a host, from a copy of its disk. It goes by `<name>-twin` here.
@@ -406,6 +408,13 @@ impl World {
 pub struct Disk {
     disk: trellis_wal::MemoryDisk,
     node: trellis_replication::NodeId,
+    records: Archive,
+}
+
+impl Disk {
+    fn of(directory: &Directory, disk: trellis_wal::MemoryDisk) -> Self {
+        Self { disk, node: directory.node, records: directory.durable.records.clone() }
+    }
 }
 
 const MINUTE: Micros = 60_000_000;

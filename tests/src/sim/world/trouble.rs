@@ -296,7 +296,7 @@ impl World {
         let directory = &self.host(host).directory;
         // What a copy of a running machine's disk holds: what is durable.
         let disk: MemoryDisk = directory.disk.crash(0, |_| false);
-        let backup = Backup { disk, node: directory.node };
+        let backup = Backup { disk, node: directory.node, records: self.host(host).archive() };
         self.host_mut(host).backup = Some(backup);
     }
 
@@ -316,6 +316,7 @@ impl World {
         target.directory.node = backup.node;
         target.directory.lineage = lineage;
         target.directory.durable = durable;
+        target.copied = backup.records.clone();
         target.submitted = Vec::new();
         target.batches = Vec::new();
         target.attested = trellis_wal::Lsn::ZERO;
@@ -336,6 +337,7 @@ impl World {
         directory.disk = source.directory.disk.crash(0, |_| false);
         directory.node = source.directory.node;
         let mut twin = Host::new(source.name, directory);
+        twin.copied = source.directory.durable.records.clone();
         twin.address = format!("{}-twin", source.name);
         twin.wall_ahead = source.wall_ahead;
         twin.is_twin = true;
