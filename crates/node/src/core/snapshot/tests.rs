@@ -1,3 +1,5 @@
+//! What is captured in steps is restored by its chunks and the log behind them.
+
 use std::time::Instant;
 
 use quickcheck::quickcheck;
