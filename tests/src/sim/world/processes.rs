@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use trellis_node::core::Phase;
 use trellis_replication::NodeId;
-use trellis_wal::{Lsn, OpenError, RecoveryReport, SnapshotDamage};
+use trellis_wal::{Lsn, OpenError, RecoveryReport, RejectedSnapshot, SnapshotDamage};
 
 use super::{Event, World};
 use crate::invariants::Held;
@@ -169,6 +169,9 @@ impl World {
             BootError::Open(OpenError::Corrupt { file, offset, damage, .. }) => {
                 let detail = format!("{file} at {offset}: {damage}");
                 return Err(self.checks.unreadable(host, &detail));
+            }
+            BootError::Open(OpenError::NoSnapshot { rejected, .. }) if rejected.iter().any(is_unread) => {
+                self.coverage.count("starts refused for a read error");
             }
             BootError::Open(error @ (OpenError::EndMissing { .. } | OpenError::NoSnapshot { .. })) => {
                 return Err(self.checks.unreadable(host, &error.to_string()));
@@ -398,6 +401,11 @@ impl World {
 }
 
 /// The snapshots, and the segments that the next start reads if the newest of them is whole. What it does not read would
+/// A snapshot that is passed over since the disk did not deliver it, this time.
+fn is_unread(rejected: &RejectedSnapshot) -> bool {
+    matches!(rejected.damage, SnapshotDamage::Unreadable { .. })
+}
+
 /// rot unseen, until a second rot takes the snapshot that stands for it.
 fn files_that_rot(disk: &trellis_wal::MemoryDisk) -> Vec<String> {
     let mut names = trellis_wal::Disk::list(disk).unwrap_or_default();
