@@ -32,7 +32,21 @@ pub(super) fn spawn(layout: &Layout, cluster: &Cluster, node: &Node, is_founder:
     let pid_path = layout.pid(&node.name);
     fs::write(&pid_path, format!("{}\n", child.id()))
         .with_context(|| format!("{} cannot be written", pid_path.display()))?;
+    await_recognized(layout, cluster, node, child.id());
     Ok(child.id())
+}
+
+/// Waits until a process that has just been started shows its program and its arguments, which takes a moment: until
+/// then it would be taken for one that has ended. Returns at once if it has.
+fn await_recognized(layout: &Layout, cluster: &Cluster, node: &Node, pid: u32) {
+    let deadline = Instant::now() + RECOGNIZED_MAX;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    while find(layout, cluster, node).is_none()
+        && pid.is_some_and(|pid| test_kill_process(pid).is_ok())
+        && Instant::now() < deadline
+    {
+        thread::sleep(POLL_INTERVAL);
+    }
 }
 
 /// The process id of a node that runs.
@@ -114,6 +128,8 @@ fn is_node(pid: Pid, binary: &Path, config: &Path) -> bool {
     Path::new(program) == binary && arguments.split(|byte| *byte == 0).any(|argument| argument == config)
 }
 
+/// Many times what a process takes to show its arguments.
+const RECOGNIZED_MAX: Duration = Duration::from_secs(1);
 /// A node drains for 10 s at most.
 const STOP_MAX: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
