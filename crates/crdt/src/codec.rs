@@ -150,24 +150,13 @@ impl<'a> Reader<'a> {
 
 /// Appends `value` as a LEB128 varint: 1 byte below 128, at most 10.
 #[inline]
-pub fn write_varint(out: &mut Vec<u8>, value: u64) {
-    if value < 0x80 {
-        out.push(value as u8);
-    } else {
-        write_long_varint(out, value);
-    }
-}
-
-fn write_long_varint(out: &mut Vec<u8>, mut value: u64) {
-    let (mut spelled, mut length) = ([0; VARINT_BYTES_MAX], 0);
+pub fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         // The low seven bits go first; the cast cuts the rest off.
-        spelled[length] = value as u8 | 0x80;
+        out.push(value as u8 | 0x80);
         value >>= 7;
-        length += 1;
     }
-    spelled[length] = value as u8;
-    out.extend_from_slice(&spelled[..=length]);
+    out.push(value as u8);
 }
 
 /// Appends `bytes` behind their length.
@@ -266,5 +255,3 @@ impl<'a> Decode<'a> for () {
 
 /// The longest value of a register, and the longest element of a set: 1 MiB.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
-/// What 64 bits take, seven to a byte.
-const VARINT_BYTES_MAX: usize = 10;
