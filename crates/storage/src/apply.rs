@@ -145,7 +145,7 @@ impl SlotState {
             self.writable(key, kind, kind.is_set().then_some(&[][..]))?;
         }
         let Doomed { atoms: doomed, existed, next } =
-            self.doomed(key, kind, from, writer.delete_elements_max.max(1));
+            self.doomed(key, kind, from, writer.delete_elements_max);
         if doomed.is_empty() {
             return Ok((Vec::new(), Outcome::Deleted { existed: false, next }));
         }

@@ -9,7 +9,7 @@ pub struct Config {
     /// reordered burst turns into pulls; 0 drops every delta that is out of order. Too high, and a peer that pushes
     /// around a hole costs that much memory in each of 256 slots.
     pub early_max_per_slot: usize,
-    /// How many elements of sets one step of a deletion looks at, at least 1. Default 512.
+    /// How many elements of sets one step of a deletion looks at; 0 counts as 1. Default 512.
     ///
     /// Each is a change with a delta and a record in the log. Too low, and the deletion of a big set takes many
     /// rounds; too high, and everything else in the slot waits for one step.

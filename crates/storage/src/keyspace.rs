@@ -38,6 +38,8 @@ impl Keyspace {
     pub fn new(digest_key: [u8; 16], config: Config) -> Self {
         let hash = KeyedHash::new(digest_key);
         let slots = (0..SLOTS).map(|_| SlotState::new(hash.clone())).collect();
+        // A deletion that looks at nothing would never end.
+        let config = Config { delete_elements_max: config.delete_elements_max.max(1), ..config };
         Self { config, hash, slots, counters: Counters::default() }
     }
 

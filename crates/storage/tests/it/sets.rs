@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quickcheck::quickcheck;
-use trellis_crdt::Kind;
+use trellis_crdt::{Hlc, Kind};
 use trellis_storage::{
     Config, ElementCursor, Keyspace, Operation, OperationError, Outcome, Piece, ReadError, ReadValue, slot_of,
 };
@@ -144,6 +144,19 @@ fn a_big_set_is_deleted_in_steps_and_what_comes_behind_them_stays() {
     }
     assert_eq!(steps, [3, 3, 3, 1]);
     assert_eq!(elements(&a.keyspace, "s", Kind::OrSet, 99, 9_999), [order[0].as_str()]);
+}
+
+#[test]
+fn a_deletion_that_may_look_at_no_element_looks_at_one() {
+    let mut a = Replica::new(1);
+    a.keyspace = Keyspace::new(DIGEST_KEY, Config { delete_elements_max: 0, ..Config::default() });
+    a.one(&add("s", "x"));
+    a.one(&add("s", "y"));
+    let refused = a.keyspace.apply_batch(&[del("s")], a.id, || Hlc::ZERO).unwrap_err();
+    assert_eq!(refused.cause, OperationError::TooManyElements { elements_max: 1 });
+    let (sent, outcome) = a.apply(&del("s")).unwrap();
+    assert_eq!(sent.len(), 1);
+    assert!(matches!(outcome, Outcome::Deleted { existed: true, next: Some(_) }));
 }
 
 #[test]
