@@ -13,8 +13,8 @@ use super::{Disk, DiskFile};
 pub struct FileDisk {
     path: PathBuf,
     is_read_only: bool,
-    /// The open lock file: the lock ends when the last clone closes it.
-    lock: Option<Arc<File>>,
+    /// The lock ends with the last clone.
+    lock: Option<Arc<DirectoryLock>>,
 }
 
 impl FileDisk {
@@ -63,7 +63,7 @@ impl Disk for FileDisk {
             OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(LOCK_NAME))?;
         match file.try_lock() {
             Ok(()) => {
-                self.lock = Some(Arc::new(file));
+                self.lock = Some(Arc::new(DirectoryLock(file)));
                 Ok(true)
             }
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -128,6 +128,18 @@ impl Disk for FileDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
         }
+    }
+}
+
+/// A lock file that this process has locked.
+#[derive(Debug)]
+struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that is being spawned: it has a copy of the descriptor
+        // until it runs its program. Where unlocking fails, closing still does what it can.
+        let _ = self.0.unlock();
     }
 }
 
@@ -267,6 +279,17 @@ mod tests {
         assert!(!second.lock().unwrap());
         drop(clone);
         assert!(second.lock().unwrap());
+    }
+
+    #[test]
+    fn the_lock_ends_although_a_child_has_inherited_its_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = FileDisk::new(directory.path()).unwrap();
+        assert!(first.lock().unwrap());
+        let inherited = first.lock.as_ref().unwrap().0.try_clone().unwrap();
+        drop(first);
+        assert!(FileDisk::new(directory.path()).unwrap().lock().unwrap());
+        drop(inherited);
     }
 
     #[test]
