@@ -1,10 +1,14 @@
 //! Bytes of a message.
 //!
 //! ```text
-//! message  cluster u64 LE · version u8 · kind u8 · flags u8 · epoch varint · incarnation varint · body · record*
-//! body     ping, ping request: id · relayed ack: id, epoch varint · join, state: instance u64 LE · else nothing
-//! record   length varint · state u8 · id · epoch varint · incarnation varint · addr · meta · [age varint, ms]
-//! id, addr, meta: length varint · bytes; varint: LEB128
+//! message  cluster u64 LE · version u8 · kind u8 · flags u8 · epoch varint · incarnation varint · digest u64 LE ·
+//!          body · record*
+//! body     ping, ping request, relayed nack: id · relayed ack: id, epoch varint ·
+//!          sync: instance u64 LE, ask · state: instance u64 LE, buckets u16 LE, id or a byte 0 · else nothing
+//! ask      byte 0, 16 digests u64 LE · byte 1, buckets u16 LE, id · byte 2
+//! record   length u16 LE · state u8 · id · epoch varint · incarnation varint · addr · meta ·
+//!          [age varint, ms, unless alive] · [count u8, id*, of a suspect]
+//! id       length u8 · bytes; addr, meta: length varint · bytes; varint: LEB128
 //! ```
 //!
 //! Flags that are not known, and bytes at the end of a record beyond its known fields, are ignored, and so is a
@@ -13,60 +17,87 @@
 
 use std::time::Duration;
 
+use crate::config::CONFIRMATIONS_MAX;
 use crate::error::MessageError;
 use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, META_BYTES_MAX, Member, MemberId, State,
 };
-use crate::message::{Body, Header, Message, Update};
+use crate::member_list::BUCKETS;
+use crate::message::{Ask, Body, Header, Message, Update};
 
-/// Begins a message; records follow by [`encode_update`].
-pub(crate) fn encode_head<I: MemberId>(cluster: u64, header: Header, body: &Body<I>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(64);
-    bytes.extend_from_slice(&cluster.to_le_bytes());
-    bytes.push(VERSION);
-    bytes.push(match body {
+/// Begins a message; records follow by [`encode_record`]. At most [`HEAD_BYTES_MAX`] bytes.
+pub(crate) fn encode_head<I: MemberId>(into: &mut Vec<u8>, cluster: u64, header: Header, body: &Body<I>) {
+    into.extend_from_slice(&cluster.to_le_bytes());
+    into.push(VERSION);
+    into.push(match body {
         Body::Ping { .. } => PING,
         Body::PingRequest { .. } => PING_REQUEST,
         Body::Gossip => GOSSIP,
-        Body::Join { .. } => JOIN,
+        Body::Sync { .. } => SYNC,
         Body::Ack => ACK,
         Body::RelayedAck { .. } => RELAYED_ACK,
+        Body::RelayedNack { .. } => RELAYED_NACK,
         Body::State { .. } => STATE,
     });
-    bytes.push(if header.wants_exchange { FLAG_WANTS_EXCHANGE } else { 0 });
-    put_varint(&mut bytes, header.epoch);
-    put_varint(&mut bytes, header.incarnation);
+    let flags = [(header.wants_record, FLAG_WANTS_RECORD), (header.is_quiet, FLAG_QUIET)];
+    into.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
+    put_varint(into, header.epoch);
+    put_varint(into, header.incarnation);
+    into.extend_from_slice(&header.digest.to_le_bytes());
     match body {
-        Body::Ping { target } | Body::PingRequest { target } => put_id(&mut bytes, target),
-        Body::RelayedAck { target, epoch } => {
-            put_id(&mut bytes, target);
-            put_varint(&mut bytes, *epoch);
+        Body::Ping { target } | Body::PingRequest { target } | Body::RelayedNack { target } => {
+            put_id(into, target);
         }
-        Body::Join { instance } | Body::State { instance } => {
-            bytes.extend_from_slice(&instance.to_le_bytes());
+        Body::RelayedAck { target, epoch } => {
+            put_id(into, target);
+            put_varint(into, *epoch);
+        }
+        Body::Sync { instance, ask } => {
+            into.extend_from_slice(&instance.to_le_bytes());
+            put_ask(into, ask);
+        }
+        Body::State { instance, differing, more_after } => {
+            into.extend_from_slice(&instance.to_le_bytes());
+            into.extend_from_slice(&differing.to_le_bytes());
+            match more_after {
+                Some(id) => put_id(into, id),
+                None => into.push(0),
+            }
         }
         Body::Gossip | Body::Ack => {}
     }
-    bytes
 }
 
-/// Appends one record with its length, at most [`RECORD_BYTES_MAX`] bytes. `age` is written for a suspect only.
-pub(crate) fn encode_update<I: MemberId>(into: &mut Vec<u8>, member: &Member<I>, age: Duration) {
-    let mut record = Vec::with_capacity(64);
-    record.push(state_code(member.state));
-    put_id(&mut record, &member.id);
-    put_varint(&mut record, member.epoch);
-    put_varint(&mut record, member.incarnation);
-    put_bytes(&mut record, member.addr.as_bytes());
-    put_bytes(&mut record, &member.meta);
-    if member.state == State::Suspect {
-        put_varint(&mut record, u64::try_from(age.as_millis()).unwrap_or(AGE_MILLIS_MAX).min(AGE_MILLIS_MAX));
+/// Appends one record with its length, at most [`RECORD_BYTES_MAX`] bytes. `age` is written unless the member is
+/// alive, `accusers` for a suspect.
+pub(crate) fn encode_record<I: MemberId>(
+    into: &mut Vec<u8>,
+    member: &Member<I>,
+    age: Duration,
+    accusers: &[I],
+) {
+    let start = into.len();
+    into.extend_from_slice(&[0, 0, state_code(member.state)]);
+    put_id(into, &member.id);
+    put_varint(into, member.epoch);
+    put_varint(into, member.incarnation);
+    put_bytes(into, member.addr.as_bytes());
+    put_bytes(into, &member.meta);
+    if member.state != State::Alive {
+        let millis = u64::try_from(age.as_millis()).unwrap_or(AGE_MILLIS_MAX);
+        put_varint(into, millis.min(AGE_MILLIS_MAX));
     }
-    put_bytes(into, &record);
+    if member.state == State::Suspect {
+        let accusers = accusers.get(..ACCUSERS_MAX).unwrap_or(accusers);
+        into.push(accusers.len() as u8);
+        accusers.iter().for_each(|accuser| put_id(into, accuser));
+    }
+    let length = (into.len() - start - 2) as u16;
+    into[start..start + 2].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Reads a message of `cluster`. The cluster is checked before anything else.
-pub(crate) fn decode<I: MemberId>(bytes: &[u8], cluster: u64) -> Result<Message<I>, MessageError> {
+pub(crate) fn decode<I: MemberId>(bytes: &[u8], cluster: u64) -> Result<Message<'_, I>, MessageError> {
     let mut reader = Reader { bytes };
     if reader.fixed_u64()? != cluster {
         return Err(MessageError::OtherCluster);
@@ -78,21 +109,33 @@ pub(crate) fn decode<I: MemberId>(bytes: &[u8], cluster: u64) -> Result<Message<
     let kind = reader.byte()?;
     let flags = reader.byte()?;
     let (epoch, incarnation) = reader.stamp()?;
-    let header = Header { epoch, incarnation, wants_exchange: flags & FLAG_WANTS_EXCHANGE != 0 };
+    let header = Header {
+        epoch,
+        incarnation,
+        digest: reader.fixed_u64()?,
+        wants_record: flags & FLAG_WANTS_RECORD != 0,
+        is_quiet: flags & FLAG_QUIET != 0,
+    };
     let body = match kind {
         PING => Body::Ping { target: reader.id()? },
         PING_REQUEST => Body::PingRequest { target: reader.id()? },
         GOSSIP => Body::Gossip,
-        JOIN => Body::Join { instance: reader.fixed_u64()? },
+        SYNC => Body::Sync { instance: reader.fixed_u64()?, ask: reader.ask()? },
         ACK => Body::Ack,
         RELAYED_ACK => Body::RelayedAck { target: reader.id()?, epoch: reader.varint()? },
-        STATE => Body::State { instance: reader.fixed_u64()? },
+        RELAYED_NACK => Body::RelayedNack { target: reader.id()? },
+        STATE => Body::State {
+            instance: reader.fixed_u64()?,
+            differing: reader.fixed_u16()?,
+            more_after: reader.optional_id()?,
+        },
         other => return Err(MessageError::UnknownKind(other)),
     };
     let mut updates = Vec::new();
     let mut unknown_count = 0;
     while !reader.bytes.is_empty() {
-        let record = reader.prefixed(usize::MAX, "record longer than its message")?;
+        let length = usize::from(reader.fixed_u16()?);
+        let record = reader.take(length, "record longer than its message")?;
         match decode_update(record)? {
             Some(update) => updates.push(update),
             None => unknown_count += 1,
@@ -101,7 +144,7 @@ pub(crate) fn decode<I: MemberId>(bytes: &[u8], cluster: u64) -> Result<Message<
     Ok(Message { header, body, updates, unknown_count })
 }
 
-fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<I>>, MessageError> {
+fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<'_, I>>, MessageError> {
     let mut reader = Reader { bytes: record };
     let Some(state) = state_of(reader.byte()?) else {
         return Ok(None);
@@ -109,14 +152,21 @@ fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<I>>, Messag
     let id = reader.id()?;
     let (epoch, incarnation) = reader.stamp()?;
     let addr = reader.prefixed(ADDR_BYTES_MAX, "address too long")?;
-    let addr =
-        std::str::from_utf8(addr).map_err(|_| MessageError::Malformed("address is not UTF-8"))?.to_owned();
-    let meta = reader.prefixed(META_BYTES_MAX, "metadata too long")?.to_vec();
-    let evidence_age = match state {
-        State::Suspect => Some(Duration::from_millis(reader.varint()?.min(AGE_MILLIS_MAX))),
-        _ => None,
-    };
-    Ok(Some(Update { member: Member { id, epoch, incarnation, state, addr, meta }, evidence_age }))
+    let addr = std::str::from_utf8(addr).map_err(|_| MessageError::Malformed("address is not UTF-8"))?;
+    let meta = reader.prefixed(META_BYTES_MAX, "metadata too long")?;
+    let age = if state == State::Alive { 0 } else { reader.varint()?.min(AGE_MILLIS_MAX) };
+    let mut accusers = Vec::new();
+    if state == State::Suspect {
+        let count = usize::from(reader.byte()?);
+        if count > ACCUSERS_MAX {
+            return Err(MessageError::Malformed("too many accusers"));
+        }
+        for _ in 0..count {
+            accusers.push(reader.id()?);
+        }
+    }
+    let age = Duration::from_millis(age);
+    Ok(Some(Update { id, epoch, incarnation, state, addr, meta, age, accusers }))
 }
 
 struct Reader<'a> {
@@ -132,6 +182,12 @@ impl<'a> Reader<'a> {
 
     fn byte(&mut self) -> Result<u8, MessageError> {
         Ok(self.take(1, "cut short")?[0])
+    }
+
+    fn fixed_u16(&mut self) -> Result<u16, MessageError> {
+        let mut value = [0; 2];
+        value.copy_from_slice(self.take(2, "cut short")?);
+        Ok(u16::from_le_bytes(value))
     }
 
     fn fixed_u64(&mut self) -> Result<u64, MessageError> {
@@ -165,8 +221,34 @@ impl<'a> Reader<'a> {
     }
 
     fn id<I: MemberId>(&mut self) -> Result<I, MessageError> {
-        let bytes = self.prefixed(ID_BYTES_MAX, "id too long")?;
-        I::decode(bytes).ok_or(MessageError::Malformed("not an id"))
+        self.optional_id()?.ok_or(MessageError::Malformed("not an id"))
+    }
+
+    /// An id has at least one byte, so a length of 0 stands for none.
+    fn optional_id<I: MemberId>(&mut self) -> Result<Option<I>, MessageError> {
+        let length = usize::from(self.byte()?);
+        if length == 0 {
+            return Ok(None);
+        } else if length > ID_BYTES_MAX {
+            return Err(MessageError::Malformed("id too long"));
+        }
+        let bytes = self.take(length, "cut short")?;
+        I::decode(bytes).map(Some).ok_or(MessageError::Malformed("not an id"))
+    }
+
+    fn ask<I: MemberId>(&mut self) -> Result<Ask<I>, MessageError> {
+        match self.byte()? {
+            ASK_DIFFERING => {
+                let mut digests = [0; BUCKETS];
+                for digest in &mut digests {
+                    *digest = self.fixed_u64()?;
+                }
+                Ok(Ask::Differing(digests))
+            }
+            ASK_AFTER => Ok(Ask::After { buckets: self.fixed_u16()?, id: self.id()? }),
+            ASK_NOTHING => Ok(Ask::Nothing),
+            _ => Err(MessageError::Malformed("not a question")),
+        }
     }
 
     fn stamp(&mut self) -> Result<(u64, u64), MessageError> {
@@ -192,9 +274,25 @@ fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn put_id<I: MemberId>(into: &mut Vec<u8>, id: &I) {
-    let mut bytes = Vec::with_capacity(ID_BYTES_MAX);
-    id.encode(&mut bytes);
-    put_bytes(into, &bytes);
+    let start = into.len();
+    into.push(0);
+    id.encode(into);
+    into[start] = (into.len() - start - 1) as u8;
+}
+
+fn put_ask<I: MemberId>(into: &mut Vec<u8>, ask: &Ask<I>) {
+    match ask {
+        Ask::Differing(digests) => {
+            into.push(ASK_DIFFERING);
+            digests.iter().for_each(|digest| into.extend_from_slice(&digest.to_le_bytes()));
+        }
+        Ask::After { buckets, id } => {
+            into.push(ASK_AFTER);
+            into.extend_from_slice(&buckets.to_le_bytes());
+            put_id(into, id);
+        }
+        Ask::Nothing => into.push(ASK_NOTHING),
+    }
 }
 
 fn state_code(state: State) -> u8 {
@@ -211,18 +309,36 @@ fn state_of(code: u8) -> Option<State> {
 }
 
 /// The longest record with its length: every field at its limit, two bytes for each length above 127.
-pub(crate) const RECORD_BYTES_MAX: usize =
-    2 + 1 + (1 + ID_BYTES_MAX) + 9 + 7 + (2 + ADDR_BYTES_MAX) + (2 + META_BYTES_MAX) + 5;
+pub(crate) const RECORD_BYTES_MAX: usize = 2
+    + 1
+    + (1 + ID_BYTES_MAX)
+    + 9
+    + 7
+    + (2 + ADDR_BYTES_MAX)
+    + (2 + META_BYTES_MAX)
+    + 5
+    + 1
+    + ACCUSERS_MAX * (1 + ID_BYTES_MAX);
+/// The longest head: a request for an exchange of state with all digests.
+pub(crate) const HEAD_BYTES_MAX: usize = 8 + 3 + 9 + 7 + 8 + (8 + 1 + 8 * BUCKETS);
+/// No message is longer, and none that is longer is read.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
+const ACCUSERS_MAX: usize = CONFIRMATIONS_MAX + 1;
 const VERSION: u8 = 1;
-const FLAG_WANTS_EXCHANGE: u8 = 1;
+const FLAG_WANTS_RECORD: u8 = 1;
+const FLAG_QUIET: u8 = 2;
 const PING: u8 = 1;
 const PING_REQUEST: u8 = 2;
 const GOSSIP: u8 = 3;
-const JOIN: u8 = 4;
+const SYNC: u8 = 4;
 const ACK: u8 = 5;
 const RELAYED_ACK: u8 = 6;
-const STATE: u8 = 7;
+const RELAYED_NACK: u8 = 7;
+const STATE: u8 = 8;
+const ASK_DIFFERING: u8 = 0;
+const ASK_AFTER: u8 = 1;
+const ASK_NOTHING: u8 = 2;
 const AGE_MILLIS_MAX: u64 = u32::MAX as u64;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::codec::RECORD_BYTES_MAX;
+use crate::codec::{HEAD_BYTES_MAX, MESSAGE_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::error::ConfigError;
 
 /// Rhythms and limits. All members of a cluster should share the rhythms.
@@ -19,18 +19,29 @@ pub struct Config {
     pub probe_timeout: Duration,
     /// How many others are asked to try. 0 to 16; 3. More tell a lost message from a lost member more surely.
     pub indirect_probes: usize,
+    /// The highest score of the own ill-health; each point makes the own probes slower by one interval. 0 to 16; 8.
+    /// 0 switches it off, and members that are slow suspect others.
+    pub awareness_max: u32,
     /// The least time between a suspicion and the death. At least `2 * probe_interval`; 4 s, in which a live
     /// suspect hears of it and refutes. Too short kills members that are merely slow.
     pub suspicion_min: Duration,
     /// The least silence before a member is called dead. At least `suspicion_min`; 10 s, [`Config::fast`] 6 s.
     pub dead_after: Duration,
+    /// The silence before a member is called dead on the word of a single accuser. At least `dead_after`; 24 s.
+    /// It is multiplied with the own awareness, up to `2.5 * suspicion_max`.
+    pub suspicion_max: Duration,
+    /// So many further accusers shorten `suspicion_max` to `dead_after`. 0 to 2; 2, and 0 in clusters below four.
+    pub confirmations: usize,
     /// While there is news, it is sent this often. 10 ms to `probe_interval`; 200 ms.
     pub burst_interval: Duration,
     /// To so many members at a time. 1 to 16; 3.
     pub burst_fanout: usize,
     /// A piece of news is sent `retransmit_factor * ceil(log10(N + 1))` times by each member that hears it.
-    /// 1 to 16; 4. Fewer leaves members that have not heard, more costs bytes.
+    /// 1 to 16; 4. Fewer leaves more for the exchanges of state, more costs bytes.
     pub retransmit_factor: u32,
+    /// Where digests differ an exchange of state is begun at most this often. 10 ms to an hour; 2 s. Shorter ends
+    /// differences sooner, and costs more while there is much news.
+    pub sync_interval: Duration,
     /// A dead member or a silent seed is contacted this often, for ever. At least `probe_interval`; 10 s. It bounds
     /// how long a healed partition stays two clusters.
     pub reach_out_interval: Duration,
@@ -39,16 +50,19 @@ pub struct Config {
     pub join_backoff: Duration,
     /// A departure counts as told after this time at the latest. 10 ms to an hour; 2 s.
     pub leave_timeout: Duration,
+    /// A member that is dead or has left is forgotten after this time. At least `6 * dead_after`, at most a year;
+    /// 24 h. A partition that lasts longer needs seeds to heal.
+    pub forget_after: Duration,
     /// How many members are remembered, dead ones included; records of others are ignored and counted.
     /// 2 to 65,536; 4,096.
     pub members_max: usize,
-    /// The longest message but for exchanges of the whole state, in bytes. 2,048 to `message_bytes_max`; 2,048.
+    /// The longest message but for pages of state, in bytes. 1,320 to `page_bytes_max`; 1,400, for one datagram.
     pub gossip_bytes_max: usize,
-    /// The longest message that is taken, in bytes. It must hold `members_max` records; 4 MiB.
-    pub message_bytes_max: usize,
+    /// The longest page of state, in bytes. At most 1 MiB; 48 KiB. Shorter needs more round trips for an exchange.
+    pub page_bytes_max: usize,
     /// How many pings may be under way on behalf of others; more are refused. 1 to 1,024; 64.
     pub relays_max: usize,
-    /// Above so many transmissions without an answer only probes are sent. 16 to 4,096; 128.
+    /// Above so many transmissions without an answer only probes are sent. 16 to 4,096; 256.
     pub in_flight_max: usize,
 }
 
@@ -57,7 +71,7 @@ impl Config {
     /// members.
     #[must_use]
     pub fn fast() -> Self {
-        Self { dead_after: Duration::from_secs(6), ..Self::default() }
+        Self { dead_after: Duration::from_secs(6), suspicion_max: Duration::from_secs(14), ..Self::default() }
     }
 
     /// Checks every range and relation.
@@ -66,27 +80,28 @@ impl Config {
     ///
     /// The first setting that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let Self { probe_interval, suspicion_min, .. } = *self;
+        let Self { probe_interval, suspicion_min, dead_after, .. } = *self;
         within("probe_timeout", self.probe_timeout, TICK_MIN, probe_interval)?;
         within("probe_interval", probe_interval, TICK_MIN, HOUR)?;
         within("suspicion_min", suspicion_min, 2 * probe_interval, HOUR)?;
-        within("dead_after", self.dead_after, suspicion_min, HOUR)?;
+        within("dead_after", dead_after, suspicion_min, HOUR)?;
+        within("suspicion_max", self.suspicion_max, dead_after, HOUR)?;
         within("burst_interval", self.burst_interval, TICK_MIN, probe_interval)?;
+        within("sync_interval", self.sync_interval, TICK_MIN, HOUR)?;
         within("reach_out_interval", self.reach_out_interval, probe_interval, HOUR)?;
         within("join_backoff", self.join_backoff, TICK_MIN, self.reach_out_interval)?;
         within("leave_timeout", self.leave_timeout, TICK_MIN, HOUR)?;
+        within("forget_after", self.forget_after, 6 * dead_after, 366 * 24 * HOUR)?;
         between("indirect_probes", self.indirect_probes, 0, 16)?;
+        between("awareness_max", self.awareness_max as usize, 0, 16)?;
+        between("confirmations", self.confirmations, 0, CONFIRMATIONS_MAX)?;
         between("burst_fanout", self.burst_fanout, 1, 16)?;
         between("retransmit_factor", self.retransmit_factor as usize, 1, 16)?;
         between("members_max", self.members_max, 2, 1 << 16)?;
-        between("gossip_bytes_max", self.gossip_bytes_max, 2048, self.message_bytes_max)?;
+        between("page_bytes_max", self.page_bytes_max, GOSSIP_BYTES_MIN, MESSAGE_BYTES_MAX)?;
+        between("gossip_bytes_max", self.gossip_bytes_max, GOSSIP_BYTES_MIN, self.page_bytes_max)?;
         between("relays_max", self.relays_max, 1, 1024)?;
         between("in_flight_max", self.in_flight_max, 16, 4096)?;
-        let needed = (self.members_max + 1) * RECORD_BYTES_MAX;
-        if self.message_bytes_max < needed {
-            let Self { members_max, message_bytes_max, .. } = *self;
-            return Err(ConfigError::StateExceedsMessage { members_max, message_bytes_max, needed });
-        }
         Ok(())
     }
 }
@@ -97,19 +112,24 @@ impl Default for Config {
             probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_millis(500),
             indirect_probes: 3,
+            awareness_max: 8,
             suspicion_min: Duration::from_secs(4),
             dead_after: Duration::from_secs(10),
+            suspicion_max: Duration::from_secs(24),
+            confirmations: 2,
             burst_interval: Duration::from_millis(200),
             burst_fanout: 3,
             retransmit_factor: 4,
+            sync_interval: Duration::from_secs(2),
             reach_out_interval: Duration::from_secs(10),
             join_backoff: Duration::from_secs(1),
             leave_timeout: Duration::from_secs(2),
+            forget_after: 24 * HOUR,
             members_max: 4096,
-            gossip_bytes_max: 2048,
-            message_bytes_max: 4 << 20,
+            gossip_bytes_max: 1400,
+            page_bytes_max: 48 << 10,
             relays_max: 64,
-            in_flight_max: 128,
+            in_flight_max: 256,
         }
     }
 }
@@ -133,8 +153,13 @@ pub(crate) fn between(
     Err(ConfigError::Number { setting, value: value as u64, min: min as u64, max: max as u64 })
 }
 
+/// More accusers than one and these are not told of.
+pub(crate) const CONFIRMATIONS_MAX: usize = 2;
 const TICK_MIN: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(3600);
+/// It holds a head and the longest record.
+const GOSSIP_BYTES_MIN: usize = 1320;
+const _: () = assert!(HEAD_BYTES_MAX + RECORD_BYTES_MAX <= GOSSIP_BYTES_MIN);
 
 #[cfg(test)]
 mod tests {
@@ -157,11 +182,22 @@ mod tests {
     }
 
     #[test]
-    fn a_message_must_hold_all_members() {
-        let config = Config { members_max: 60_000, ..Config::default() };
-        assert!(matches!(
-            config.validate(),
-            Err(ConfigError::StateExceedsMessage { members_max: 60_000, .. })
-        ));
+    fn each_relation_between_settings_is_checked() {
+        let second = Duration::from_secs(1);
+        let refused = |config: Config| match config.validate() {
+            Err(ConfigError::Duration { setting, .. } | ConfigError::Number { setting, .. }) => setting,
+            Ok(()) => "nothing",
+        };
+        let base = Config::default;
+        assert_eq!(refused(Config { suspicion_min: second, ..base() }), "suspicion_min");
+        assert_eq!(refused(Config { dead_after: 3 * second, ..base() }), "dead_after");
+        assert_eq!(refused(Config { suspicion_max: 9 * second, ..base() }), "suspicion_max");
+        assert_eq!(refused(Config { burst_interval: 2 * second, ..base() }), "burst_interval");
+        assert_eq!(refused(Config { reach_out_interval: second / 2, ..base() }), "reach_out_interval");
+        assert_eq!(refused(Config { join_backoff: 11 * second, ..base() }), "join_backoff");
+        assert_eq!(refused(Config { forget_after: 50 * second, ..base() }), "forget_after");
+        assert_eq!(refused(Config { gossip_bytes_max: 50 << 10, ..base() }), "gossip_bytes_max");
+        assert_eq!(refused(Config { page_bytes_max: 2 << 20, ..base() }), "page_bytes_max");
+        assert_eq!(refused(Config { confirmations: 3, ..base() }), "confirmations");
     }
 }

@@ -14,30 +14,44 @@ pub struct Counters {
     pub probes_indirect: u64,
     /// Probes that nobody answered.
     pub probes_failed: u64,
+    /// Answers that came after their probe had failed.
+    pub probes_answered_late: u64,
+    /// Helpers of failed probes that did not say so: the own ill-health shows in it.
+    pub nacks_missing: u64,
     /// Pings on behalf of others.
     pub relays: u64,
     /// Suspicions raised by own probes.
     pub suspicions: u64,
+    /// Suspicions of others that own probes confirmed.
+    pub confirmations: u64,
     /// Words of the own suspicion, death or departure that were refuted.
     pub refutations: u64,
     /// Members called dead by the own clock.
     pub deaths: u64,
+    /// Times at which the host was late.
+    pub lags: u64,
     /// Transmissions that the peer refused.
     pub sends_refused: u64,
     /// Transmissions without a reply in time.
     pub sends_timed_out: u64,
     /// Transmissions whose link broke.
     pub sends_closed: u64,
-    /// Exchanges of the whole state begun.
-    pub exchanges: u64,
+    /// Exchanges of state begun.
+    pub syncs: u64,
+    /// Pages of state sent and asked for.
+    pub sync_pages: u64,
     /// Messages of news sent on their own.
     pub gossips: u64,
     /// Records that changed what is known.
     pub updates_applied: u64,
     /// Records in a state that this version does not know.
     pub updates_unknown: u64,
+    /// Records that no member may say: accusations without a known accuser, leaps of an incarnation.
+    pub updates_refused: u64,
     /// Records of further members beyond `members_max`.
     pub members_refused: u64,
+    /// Members that were dead or departed for long and are known no more.
+    pub members_forgotten: u64,
     /// Messages and records of another live process under the local id.
     pub conflicts: u64,
 }

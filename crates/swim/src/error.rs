@@ -30,18 +30,6 @@ pub enum ConfigError {
         /// The most it may be.
         max: u64,
     },
-    /// All members together must fit one message.
-    #[error(
-        "members_max = {members_max} needs message_bytes_max of at least {needed}, but it is {message_bytes_max}"
-    )]
-    StateExceedsMessage {
-        /// How many members were allowed.
-        members_max: usize,
-        /// How long a message was allowed.
-        message_bytes_max: usize,
-        /// How long it must be for so many members.
-        needed: usize,
-    },
 }
 
 /// A message or a reply was refused; nothing was changed by it.
@@ -68,6 +56,9 @@ pub enum MessageError {
         /// How long it may be.
         limit: usize,
     },
+    /// The peer misbehaves: it says that it is another member than its link proves.
+    #[error("the message speaks for another member than its sender")]
+    NotOfTheSender,
     /// The address belongs to another member by this time.
     #[error("the message is meant for another member")]
     NotForThisMember,

@@ -9,11 +9,11 @@ pub struct TransmitId(pub(crate) u64);
 pub struct RequestId(pub(crate) u64);
 
 /// What becomes of a request that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handled {
-    /// The reply, to go back at once on the link that the request came by.
-    Reply(Vec<u8>),
-    /// The reply follows as [`Output::Reply`](crate::Output::Reply), or never: the host keeps the request open
+    /// The reply is in the buffer that was handed in: it goes back at once on the link that the request came by.
+    Replied,
+    /// The reply follows as [`Output::Reply`](crate::Output::Reply): the host keeps the request open until then, or
     /// until its caller's deadline.
     Deferred(RequestId),
 }
@@ -27,4 +27,13 @@ pub enum SendFailure {
     TimedOut,
     /// The link broke before the reply.
     Closed,
+}
+
+/// What became of a link to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It is open, and the peer has proved its id.
+    Up,
+    /// It broke, or could not be opened.
+    Down,
 }

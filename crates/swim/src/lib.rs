@@ -5,9 +5,11 @@
 //! travel on the probes and in short bursts. Dead members and seeds are contacted for ever at a bounded rate, so a
 //! partition heals by itself, and the dead come back without a new identity.
 //!
+//! Members that are slow themselves notice it and grow patient (Lifeguard), those that slept judge nobody by what
+//! they missed, and digests of what is known keep anyone from missing a change for long.
+//!
 //! It does not open connections, read clocks, draw entropy, or prove identities: the host does, over links that
-//! prove the peer's id. It does not agree on a view, elect anyone, or count quorums. It does not yet adapt to its
-//! own slowness (Lifeguard) or compare digests of the state.
+//! prove the peer's id. It does not agree on a view, elect anyone, or count quorums.
 //!
 //! The two types to know are [`Swim`], the state machine, and [`Output`], the closed list of what it asks for.
 //!
@@ -21,16 +23,17 @@
 //!     Swim::new(Config::default(), local, 0xC1, seed, now)
 //! };
 //! let (mut n1, mut n2) = (start("n1", 1)?, start("n2", 2)?);
+//! let (mut request, mut reply) = (Vec::new(), Vec::new());
 //!
 //! n2.join(["n1:7500".to_owned()], now);
-//! let Some(Output::Transmit(request)) = n2.poll_output() else { panic!("the seed is contacted at once") };
-//! let Handled::Reply(reply) = n1.handle_message(&"n2".to_owned(), &request.payload, now)? else {
-//!     panic!("a seed answers at once")
-//! };
-//! n2.handle_reply(request.id, &reply, now)?;
+//! let Some(Output::Transmit(transmit)) = n2.poll_output(&mut request) else { panic!("the seed is contacted") };
+//! let handled = n1.handle_message(&"n2".to_owned(), &request, now, now, &mut reply)?;
+//! assert_eq!(handled, Handled::Replied);
+//! n2.handle_reply(transmit.id, &reply, now, now)?;
 //!
-//! assert!(matches!(n1.poll_output(), Some(Output::Event(Event::Up(member))) if member.id == "n2"));
-//! assert!(matches!(n2.poll_output(), Some(Output::Event(Event::Up(member))) if member.id == "n1"));
+//! let mut event = |swim: &mut Swim<String>| swim.poll_output(&mut request);
+//! assert!(matches!(event(&mut n1), Some(Output::Event(Event::Up(member))) if member.id == "n2"));
+//! assert!(matches!(event(&mut n2), Some(Output::Event(Event::Up(member))) if member.id == "n1"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -39,6 +42,7 @@ mod membership;
 mod input;
 mod output;
 
+mod awareness;
 mod dissemination;
 mod member;
 mod member_list;
@@ -60,9 +64,9 @@ pub mod fault;
 pub use crate::config::Config;
 pub use crate::counters::Counters;
 pub use crate::error::{ConfigError, MessageError};
-pub use crate::input::{Handled, RequestId, SendFailure, TransmitId};
+pub use crate::input::{Handled, Link, RequestId, SendFailure, TransmitId};
 pub use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, Local, META_BYTES_MAX, Member, MemberId, State,
 };
 pub use crate::membership::Swim;
-pub use crate::output::{Event, Output, Transmit, TransmitKind};
+pub use crate::output::{DeathReason, Event, Health, Output, Transmit, TransmitKind};

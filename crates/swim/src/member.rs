@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// Names a member for as long as the cluster lives; restarts and address changes keep it.
 ///
@@ -12,6 +13,16 @@ pub trait MemberId: Clone + Ord + Hash + Debug {
 
     /// Reads an id that fills `bytes` exactly; `None` when they are not one.
     fn decode(bytes: &[u8]) -> Option<Self>;
+}
+
+impl MemberId for u64 {
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_le_bytes(bytes.try_into().ok()?))
+    }
 }
 
 impl MemberId for String {
@@ -41,9 +52,9 @@ pub struct Member<I> {
     /// How it is said to be.
     pub state: State,
     /// Where it answers, at most [`ADDR_BYTES_MAX`] bytes.
-    pub addr: String,
+    pub addr: Arc<str>,
     /// What its host wants all others to know, at most [`META_BYTES_MAX`] bytes; one value per incarnation.
-    pub meta: Vec<u8>,
+    pub meta: Arc<[u8]>,
 }
 
 impl<I: MemberId> Member<I> {
@@ -101,6 +112,8 @@ pub const META_BYTES_MAX: usize = 512;
 pub const EPOCH_MAX: u64 = 1 << 62;
 /// The greatest incarnation that is taken from others; the epoch grows in place of a greater one.
 pub const INCARNATION_MAX: u64 = 1 << 48;
+/// By so much an incarnation may be above the known one when others tell of it.
+pub(crate) const INCARNATION_JUMP_MAX: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {
@@ -144,8 +157,8 @@ mod tests {
             epoch,
             incarnation,
             state,
-            addr: format!("b:{epoch}"),
-            meta: incarnation.to_le_bytes().to_vec(),
+            addr: format!("b:{epoch}").into(),
+            meta: incarnation.to_le_bytes().as_slice().into(),
         }
     }
 }

@@ -1,100 +1,232 @@
-//! All members with what only this process knows of them, and the order in which they are probed.
+//! All members with what only this process knows of them, the order in which they are probed, and their digest.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::member::{Member, MemberId};
+use crate::fault;
+use crate::member::{Member, MemberId, State};
 use crate::suspicion::Suspicion;
 
-/// The members by id, the local one included.
+/// Where a member is kept while it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// The local member's.
+    pub(crate) const LOCAL: Self = Self(0);
+
+    pub(crate) fn new(index: usize) -> Self {
+        Self(index as u32)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The members, the local one included.
 ///
-/// `ring` holds exactly the others that are up. A member enters it at a random place and keeps that place, so the
-/// members of a cluster probe in unrelated orders, and each of them probes every other once in N - 1 rounds.
+/// `ring` holds exactly the others that are up. A member enters it at a random place, and the order is drawn anew
+/// after each round, so the members of a cluster probe in unrelated orders, each every other once in N - 1 rounds.
+///
+/// The digest of a bucket is the sum, without carry, of a hash of each record in it, so it changes in constant
+/// time and depends on no order. Suspicions are no part of it; neither is what is to be forgotten soon, since
+/// members forget at different moments.
 #[derive(Debug)]
 pub(crate) struct MemberList<I> {
-    local: I,
-    entries: BTreeMap<I, Entry<I>>,
-    ring: Vec<I>,
+    slots: Vec<Option<Entry<I>>>,
+    free: Vec<Slot>,
+    by_id: HashMap<I, Slot>,
+    /// For what goes through all of them in order, by pages or at the host's wish.
+    ordered: BTreeMap<I, Slot>,
+    ring: Vec<Slot>,
     next: usize,
+    /// The others that are not up.
+    gone: Vec<Slot>,
+    buckets: [u64; BUCKETS],
+    version: u64,
 }
 
 impl<I: MemberId> MemberList<I> {
     pub(crate) fn new(local: Member<I>, now: Instant) -> Self {
-        let id = local.id.clone();
-        let entries = BTreeMap::from([(id.clone(), Entry::new(local, now))]);
-        Self { local: id, entries, ring: Vec::new(), next: 0 }
+        let mut list = Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            ordered: BTreeMap::new(),
+            ring: Vec::new(),
+            next: 0,
+            gone: Vec::new(),
+            buckets: [0; BUCKETS],
+            version: 0,
+        };
+        list.insert(local, now);
+        list
     }
 
-    /// Stores a record, the first or a newer one of its id, and keeps the ring in step.
-    pub(crate) fn put(&mut self, member: Member<I>, rng: &mut SmallRng, now: Instant) {
-        let id = member.id.clone();
+    /// Stores the first record of an id; it is in no ring yet.
+    fn insert(&mut self, member: Member<I>, now: Instant) -> Slot {
+        let slot = self.free.pop().unwrap_or(Slot::new(self.slots.len()));
+        if slot.index() == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.by_id.insert(member.id.clone(), slot);
+        self.ordered.insert(member.id.clone(), slot);
+        let entry = Entry::new(member, now);
+        self.buckets[entry.bucket()] ^= entry.hash();
+        self.slots[slot.index()] = Some(entry);
+        self.version += 1;
+        slot
+    }
+
+    /// Stores a record, the first or a newer one of its id, and keeps ring and digest in step.
+    pub(crate) fn put(&mut self, member: Member<I>, rng: &mut SmallRng, now: Instant) -> Slot {
         let is_up = member.is_up();
-        let was_up = self.entries.get(&id).is_some_and(|entry| entry.member.is_up());
-        match self.entries.get_mut(&id) {
-            Some(entry) => entry.replace(member, now),
-            None => drop(self.entries.insert(id.clone(), Entry::new(member, now))),
+        let known = self.by_id.get(&member.id).copied();
+        let (slot, was_up) = match known {
+            Some(slot) => {
+                let was_up = self.at(slot).member.is_up();
+                self.change(slot, |entry| entry.replace(member, now));
+                (slot, was_up)
+            }
+            None => (self.insert(member, now), false),
+        };
+        if slot == Slot::LOCAL {
+            return slot;
         }
-        if id == self.local || was_up == is_up {
-            return;
+        match (known.is_some() && !was_up, !is_up) {
+            (false, true) => self.gone.push(slot),
+            (true, false) => self.gone.retain(|other| *other != slot),
+            _ => {}
         }
-        if is_up {
-            self.ring.insert(rng.random_range(0..=self.ring.len()), id);
-        } else if let Some(place) = self.ring.iter().position(|other| *other == id) {
+        if was_up == is_up {
+            return slot;
+        } else if is_up {
+            let last = if fault::is_off("the turn is random") { 0 } else { self.ring.len() };
+            self.ring.insert(rng.random_range(0..=last), slot);
+        } else if let Some(place) = self.ring.iter().position(|other| *other == slot) {
             self.ring.remove(place);
             if place < self.next {
                 self.next -= 1;
             }
         }
+        slot
+    }
+
+    /// Forgets a member that is not up.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let Some(entry) = self.slots[slot.index()].take() else {
+            return;
+        };
+        self.buckets[entry.bucket()] ^= entry.hash();
+        self.by_id.remove(&entry.member.id);
+        self.ordered.remove(&entry.member.id);
+        self.gone.retain(|other| *other != slot);
+        self.free.push(slot);
+        self.version += 1;
+    }
+
+    /// Takes a member that is to be forgotten out of the digest.
+    pub(crate) fn retire(&mut self, slot: Slot) {
+        self.change(slot, |entry| entry.is_retired = true);
+    }
+
+    /// Changes the local record.
+    pub(crate) fn change_local(&mut self, change: impl FnOnce(&mut Member<I>)) {
+        self.change(Slot::LOCAL, |entry| {
+            change(&mut entry.member);
+            entry.content_hash = content_hash(&entry.member.addr, &entry.member.meta);
+        });
+    }
+
+    fn change(&mut self, slot: Slot, change: impl FnOnce(&mut Entry<I>)) {
+        let entry = self.slots[slot.index()].as_mut().expect(HELD);
+        let before = entry.hash();
+        change(entry);
+        self.buckets[entry.bucket()] ^= before ^ entry.hash();
+        self.version += 1;
     }
 
     /// The next member in turn that `is_free`.
-    pub(crate) fn next_in_turn(&mut self, is_free: impl Fn(&I) -> bool) -> Option<I> {
+    pub(crate) fn next_in_turn(
+        &mut self,
+        rng: &mut SmallRng,
+        is_free: impl Fn(Slot) -> bool,
+    ) -> Option<Slot> {
         for _ in 0..self.ring.len() {
-            let place = self.next % self.ring.len();
-            self.next = place + 1;
-            if is_free(&self.ring[place]) {
-                return Some(self.ring[place].clone());
+            if self.next >= self.ring.len() {
+                self.next = 0;
+                self.shuffle(rng);
+            }
+            let slot = self.ring[self.next];
+            self.next += 1;
+            if is_free(slot) {
+                return Some(slot);
             }
         }
         None
     }
 
-    pub(crate) fn entry_mut(&mut self, id: &I) -> Option<&mut Entry<I>> {
-        self.entries.get_mut(id)
+    fn shuffle(&mut self, rng: &mut SmallRng) {
+        if fault::is_off("the turn is random") {
+            return;
+        }
+        for place in (1..self.ring.len()).rev() {
+            self.ring.swap(place, rng.random_range(0..=place));
+        }
     }
 
-    pub(crate) fn local_mut(&mut self) -> &mut Member<I> {
-        let entry =
-            self.entries.get_mut(&self.local).expect("the list holds the local member from its creation on");
-        &mut entry.member
+    pub(crate) fn slot(&self, id: &I) -> Option<Slot> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The entry of a slot that is in use.
+    pub(crate) fn at(&self, slot: Slot) -> &Entry<I> {
+        self.slots[slot.index()].as_ref().expect(HELD)
+    }
+
+    /// What is no part of the record may be changed here; records change by [`put`](Self::put).
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut Entry<I> {
+        self.slots[slot.index()].as_mut().expect(HELD)
     }
 
     pub(crate) fn local(&self) -> &Member<I> {
-        &self.entries.get(&self.local).expect("the list holds the local member from its creation on").member
+        &self.at(Slot::LOCAL).member
     }
 
     pub(crate) fn entry(&self, id: &I) -> Option<&Entry<I>> {
-        self.entries.get(id)
+        self.slot(id).map(|slot| self.at(slot))
     }
 
     pub(crate) fn member(&self, id: &I) -> Option<&Member<I>> {
-        self.entries.get(id).map(|entry| &entry.member)
+        self.entry(id).map(|entry| &entry.member)
     }
 
     pub(crate) fn is_up(&self, id: &I) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.member.is_up())
+        self.member(id).is_some_and(Member::is_up)
     }
 
-    /// All records, ordered by id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Member<I>> {
-        self.entries.values().map(|entry| &entry.member)
+    /// All entries, ordered by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Entry<I>)> {
+        self.ordered.values().map(|slot| (*slot, self.at(*slot)))
+    }
+
+    /// Entries with a greater id, ordered by id.
+    pub(crate) fn after<'a>(&'a self, id: Option<&I>) -> impl Iterator<Item = &'a Entry<I>> + use<'a, I> {
+        let bound = id.map_or(std::ops::Bound::Unbounded, |id| std::ops::Bound::Excluded(id.clone()));
+        self.ordered.range((bound, std::ops::Bound::Unbounded)).map(|(_, slot)| self.at(*slot))
+    }
+
+    /// The others that are dead or have left, in no order.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = (Slot, &Entry<I>)> {
+        self.gone.iter().map(|slot| (*slot, self.at(*slot)))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.by_id.len()
     }
 
     /// How many others are up.
@@ -102,37 +234,85 @@ impl<I: MemberId> MemberList<I> {
         self.ring.len()
     }
 
-    /// At most `count` distinct others that are up and not `except`, at random. Linear in the members.
-    pub(crate) fn sample(&self, count: usize, except: Option<&I>, rng: &mut SmallRng) -> Vec<I> {
-        let mut candidates: Vec<&I> = self.ring.iter().filter(|id| Some(*id) != except).collect();
-        let count = count.min(candidates.len());
-        for place in 0..count {
-            let other = rng.random_range(place..candidates.len());
-            candidates.swap(place, other);
+    /// At most `count` distinct others that are up and not `except`, at random, in constant time per member.
+    pub(crate) fn sample(&self, count: usize, except: Option<Slot>, rng: &mut SmallRng) -> Vec<Slot> {
+        let mut picked = Vec::with_capacity(count);
+        if self.ring.len() > 3 * count {
+            while picked.len() < count {
+                let slot = self.ring[rng.random_range(0..self.ring.len())];
+                if Some(slot) != except && !picked.contains(&slot) {
+                    picked.push(slot);
+                }
+            }
+            return picked;
         }
-        candidates.into_iter().take(count).cloned().collect()
+        picked.extend(self.ring.iter().filter(|slot| Some(**slot) != except));
+        for place in 0..count.min(picked.len()) {
+            let other = rng.random_range(place..picked.len());
+            picked.swap(place, other);
+        }
+        picked.truncate(count);
+        picked
+    }
+
+    pub(crate) fn buckets(&self) -> &[u64; BUCKETS] {
+        &self.buckets
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.buckets.iter().fold(0, |sum, bucket| sum ^ bucket)
+    }
+
+    /// Grows with every change of a record.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 }
 
-/// A record and what this process alone knows of its member.
+/// A member's record and what this process alone knows of it.
 #[derive(Debug)]
 pub(crate) struct Entry<I> {
     pub(crate) member: Member<I>,
+    id_hash: u64,
+    content_hash: u64,
     /// When the state last changed here.
     pub(crate) since: Instant,
-    /// When the member's process of the recorded epoch last spoke to this one or answered a ping relayed for it.
+    /// When its current process was last heard, by a message of its own or through a helper.
     pub(crate) heard: Option<Instant>,
-    /// When an exchange with it was last begun at its wish.
-    pub(crate) exchanged: Option<Instant>,
     /// While it is suspected.
-    pub(crate) suspicion: Option<Suspicion>,
+    pub(crate) suspicion: Option<Suspicion<I>>,
+    /// The greatest stamp that a message of it bore.
+    pub(crate) stamp_seen: (u64, u64),
+    /// When it was last told the own record, or asked for its record, at its or our wish.
+    pub(crate) told: Option<Instant>,
+    /// The exchange of state in which it was last found to be the same on both sides.
+    pub(crate) agreed_in: u64,
+    /// It joined here, and is not told on before it has answered a ping.
+    pub(crate) is_unproven: bool,
+    /// It is to be forgotten soon, and is no part of the digest.
+    pub(crate) is_retired: bool,
     /// When this process of it became known as up.
     up_since: Instant,
 }
 
 impl<I: MemberId> Entry<I> {
     fn new(member: Member<I>, now: Instant) -> Self {
-        Self { member, since: now, heard: None, exchanged: None, suspicion: None, up_since: now }
+        let mut bytes = Vec::new();
+        member.id.encode(&mut bytes);
+        Self {
+            id_hash: hash_of(FIRST, &bytes),
+            content_hash: content_hash(&member.addr, &member.meta),
+            stamp_seen: (0, 0),
+            member,
+            since: now,
+            heard: None,
+            suspicion: None,
+            told: None,
+            agreed_in: 0,
+            is_unproven: false,
+            is_retired: false,
+            up_since: now,
+        }
     }
 
     fn replace(&mut self, member: Member<I>, now: Instant) {
@@ -143,6 +323,8 @@ impl<I: MemberId> Entry<I> {
         if member.state != self.member.state || member.epoch != self.member.epoch {
             self.since = now;
         }
+        (self.is_retired, self.is_unproven) = (false, false);
+        self.content_hash = content_hash(&member.addr, &member.meta);
         self.member = member;
     }
 
@@ -152,49 +334,64 @@ impl<I: MemberId> Entry<I> {
         let told = self.suspicion.as_ref().and_then(|suspicion| suspicion.evidence_told);
         self.heard.max(told).unwrap_or(self.up_since)
     }
+
+    /// What is told of the record's age: of a suspect that of the newest evidence of its life, else that of the
+    /// state.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        let from = if self.member.is_up() { self.evidence() } else { self.since };
+        now.saturating_duration_since(from)
+    }
+
+    /// Of address and metadata.
+    pub(crate) fn content_hash(&self) -> u64 {
+        self.content_hash
+    }
+
+    pub(crate) fn bucket(&self) -> usize {
+        (self.id_hash >> 60) as usize
+    }
+
+    fn hash(&self) -> u64 {
+        if self.is_retired {
+            return 0;
+        }
+        let state = match self.member.state {
+            State::Alive | State::Suspect => 1,
+            State::Dead => 2,
+            State::Left => 3,
+        };
+        let Member { epoch, incarnation, .. } = self.member;
+        let stamp = mix(mix(self.id_hash ^ epoch).wrapping_add(incarnation));
+        mix(mix(stamp ^ self.content_hash).wrapping_add(state))
+    }
 }
+
+pub(crate) fn content_hash(addr: &str, meta: &[u8]) -> u64 {
+    hash_of(hash_of(FIRST, addr.as_bytes()), meta)
+}
+
+/// Words of eight bytes, the last one filled up with its length.
+fn hash_of(start: u64, bytes: &[u8]) -> u64 {
+    let words = bytes.chunks_exact(8);
+    let mut last = [0; 8];
+    last[..words.remainder().len()].copy_from_slice(words.remainder());
+    let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let hash = words.fold(start, |hash, chunk| mix(hash ^ word(chunk)));
+    mix(mix(hash ^ u64::from_le_bytes(last)) ^ bytes.len() as u64)
+}
+
+/// Spreads every bit over all (the finalizer of Steele, Lea, Flood: SplitMix, 2014).
+fn mix(mut value: u64) -> u64 {
+    value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+const FIRST: u64 = 0xcbf2_9ce4_8422_2325;
+/// Parts of the state that are compared separately, so that an exchange is of what differs.
+pub(crate) const BUCKETS: usize = 16;
+const HELD: &str = "what refers to a slot is dropped when its member is forgotten";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::member::State;
-    use rand::SeedableRng;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_member_that_is_up_has_its_turn_once_per_round() {
-        let now = Instant::now();
-        let mut rng = SmallRng::seed_from_u64(1);
-        let mut list = MemberList::new(record("me", State::Alive), now);
-        for id in ["a", "b", "c", "d"] {
-            list.put(record(id, State::Alive), &mut rng, now);
-        }
-        list.put(record("d", State::Dead), &mut rng, now);
-        for _ in 0..3 {
-            let round: BTreeSet<_> = (0..3).filter_map(|_| list.next_in_turn(|_| true)).collect();
-            assert_eq!(round, BTreeSet::from(["a", "b", "c"].map(str::to_owned)));
-        }
-        assert_eq!(list.next_in_turn(|id| id == "b"), Some("b".to_owned()));
-        assert_eq!(list.next_in_turn(|_| false), None);
-    }
-
-    #[test]
-    fn a_sample_is_of_distinct_members_that_are_up() {
-        let now = Instant::now();
-        let mut rng = SmallRng::seed_from_u64(2);
-        let mut list = MemberList::new(record("me", State::Alive), now);
-        for (id, state) in
-            [("a", State::Alive), ("b", State::Suspect), ("c", State::Dead), ("d", State::Left)]
-        {
-            list.put(record(id, state), &mut rng, now);
-        }
-        let mut sample = list.sample(5, None, &mut rng);
-        sample.sort();
-        assert_eq!(sample, ["a", "b"]);
-        assert_eq!(list.sample(5, Some(&"a".to_owned()), &mut rng), ["b"]);
-    }
-
-    fn record(id: &str, state: State) -> Member<String> {
-        Member { id: id.to_owned(), epoch: 1, incarnation: 0, state, addr: String::new(), meta: Vec::new() }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What the core asks of its host and tells it.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::input::{RequestId, TransmitId};
 use crate::member::Member;
@@ -8,14 +9,12 @@ use crate::member::Member;
 /// The closed list of what the host has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output<I> {
-    /// Send a request and report its reply or failure.
+    /// Send a request, whose bytes are in the buffer, and report its reply or failure.
     Transmit(Transmit<I>),
-    /// Answer a request that was deferred; when its caller has gone, drop the reply.
+    /// Answer a request that was deferred with the bytes in the buffer; when its caller has gone, drop them.
     Reply {
         /// The request, as [`Handled::Deferred`](crate::Handled::Deferred) named it.
         request: RequestId,
-        /// The reply's bytes.
-        payload: Vec<u8>,
     },
     /// Something changed.
     Event(Event<I>),
@@ -28,14 +27,13 @@ pub struct Transmit<I> {
     /// [`handle_send_failure`](crate::Swim::handle_send_failure).
     pub id: TransmitId,
     /// The address.
-    pub to: String,
+    pub to: Arc<str>,
     /// Who is to be found there; `None` for a seed that has not answered yet.
     pub peer: Option<I>,
     /// What for.
     pub kind: TransmitKind,
-    /// The request's bytes.
-    pub payload: Vec<u8>,
-    /// When a reply has lost its use.
+    /// When a reply has lost its use. For a ping that is long after it counts as failed: a late answer still tells
+    /// that the peer lives.
     pub deadline: Instant,
 }
 
@@ -48,8 +46,9 @@ pub enum TransmitKind {
     PingIndirect,
     /// News.
     Gossip,
-    /// The whole state, answered by the whole state.
-    Join,
+    /// A page of an exchange of state, answered by a page. It may be longer than the others, and is best sent over
+    /// something that repeats what is lost.
+    Sync,
     /// News with the word that this member leaves.
     Leave,
 }
@@ -63,11 +62,21 @@ pub enum Event<I> {
     /// It takes part from here on.
     Up(Member<I>),
     /// It did not answer someone.
-    Suspected(Member<I>),
+    Suspected {
+        /// Who is suspected.
+        member: Member<I>,
+        /// Who says so.
+        by: I,
+    },
     /// It took part all the time: the suspicion is void.
     Refuted(Member<I>),
     /// It was silent for too long.
-    Dead(Member<I>),
+    Dead {
+        /// Who is dead.
+        member: Member<I>,
+        /// How this member knows.
+        reason: DeathReason,
+    },
     /// It said that it goes.
     Left(Member<I>),
     /// It started anew, moved, or changed its metadata.
@@ -75,6 +84,37 @@ pub enum Event<I> {
     /// Another live process bears the local id; the record is that process's. Reported at most once per probe
     /// interval for as long as it lasts.
     Conflict(Member<I>),
+    /// Others suspected the local member, or called it dead or departed, and are told otherwise.
+    SelfAccused(Member<I>),
+    /// This process was late by so much, so it judges nobody by what it has missed. Reported at most once per
+    /// probe interval.
+    SelfLagging(Duration),
+    /// No other member is up.
+    Isolated,
+    /// After `Isolated`: some member is up again.
+    Healed,
     /// The local departure is told: the process may stop.
     LeaveDrained,
+}
+
+/// How a death became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeathReason {
+    /// By the own clock.
+    Silence,
+    /// Another member said so.
+    Told,
+}
+
+/// How well the local member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Lifeguard's score: 0 is healthy, [`Config::awareness_max`](crate::Config::awareness_max) the worst.
+    pub awareness: u32,
+    /// By how much the host was late when it was last too late.
+    pub lag: Duration,
+    /// How many records are still to be told to others.
+    pub news_count: usize,
+    /// No other member is up.
+    pub is_isolated: bool,
 }

@@ -78,7 +78,7 @@ impl Membership {
                     return Err(violation(host, detail));
                 }
                 self.records.insert((host, member.id.clone()), record);
-                let said = (member.addr.clone(), member.meta.clone());
+                let said = (member.addr.to_string(), member.meta.to_vec());
                 let key = (member.id.clone(), member.epoch, member.incarnation);
                 let first = self.said.entry(key).or_insert_with(|| said.clone());
                 if *first != said && !self.shared_names.contains(&member.id) {

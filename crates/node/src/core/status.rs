@@ -92,7 +92,7 @@ impl Core {
                     since: control.swim.since(&member.id).map_or(Duration::ZERO, ago),
                     last_heard: control.swim.last_heard(&member.id).filter(|_| !is_local).map(ago),
                     incarnation: member.incarnation,
-                    peer_address: member.addr.clone(),
+                    peer_address: member.addr.to_string(),
                     meta: NodeMeta::decode(&member.meta).unwrap_or_default(),
                     unacknowledged: peer.map_or(0, |peer| peer.unacknowledged),
                     is_connected: is_local || peer.is_some_and(|peer| peer.is_connected),

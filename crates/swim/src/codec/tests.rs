@@ -6,19 +6,20 @@ use super::*;
 
 #[test]
 fn the_bytes_of_version_one_are_these() {
-    let header = Header { epoch: 300, incarnation: 2, wants_exchange: true };
-    let mut bytes = encode_head(7, header, &Body::Ping { target: "n2".to_owned() });
+    let header = Header { epoch: 300, incarnation: 2, digest: 5, wants_record: true, is_quiet: true };
+    let mut bytes = Vec::new();
+    encode_head(&mut bytes, 7, header, &Body::Ping { target: "n2".to_owned() });
     let suspect = Member {
         id: "n3".to_owned(),
         epoch: 1,
         incarnation: 0,
         state: State::Suspect,
-        addr: "h:1".to_owned(),
-        meta: vec![9],
+        addr: "h:1".into(),
+        meta: [9].into(),
     };
-    encode_update(&mut bytes, &suspect, Duration::from_millis(1500));
-    let head = [7, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0xac, 2, 2, 2, b'n', b'2'];
-    let record = [14, 1, 2, b'n', b'3', 1, 0, 3, b'h', b':', b'1', 1, 9, 0xdc, 0x0b];
+    encode_record(&mut bytes, &suspect, Duration::from_millis(1500), &["a".to_owned()]);
+    let head = [7, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 0xac, 2, 2, 5, 0, 0, 0, 0, 0, 0, 0, 2, b'n', b'2'];
+    let record = [17, 0, 1, 2, b'n', b'3', 1, 0, 3, b'h', b':', b'1', 1, 9, 0xdc, 0x0b, 1, 1, b'a'];
     assert_eq!(bytes, [&head[..], &record[..]].concat());
 }
 
@@ -28,38 +29,39 @@ fn the_cluster_is_checked_before_version_and_content() {
     assert_eq!(decode::<String>(&other, 7), Err(MessageError::OtherCluster));
     let of_next_version = [&7_u64.to_le_bytes()[..], &[2]].concat();
     assert_eq!(decode::<String>(&of_next_version, 7), Err(MessageError::UnknownVersion(2)));
-    let of_unknown_kind = [&7_u64.to_le_bytes()[..], &[1, 200, 0, 0, 0]].concat();
+    let of_unknown_kind = [&7_u64.to_le_bytes()[..], &[1, 200, 0, 0, 0], &[0; 8]].concat();
     assert_eq!(decode::<String>(&of_unknown_kind, 7), Err(MessageError::UnknownKind(200)));
 }
 
 #[test]
 fn states_fields_and_flags_of_later_versions_are_ignored() {
-    let header = Header { epoch: 1, incarnation: 0, wants_exchange: false };
-    let mut bytes = encode_head::<String>(7, header, &Body::Gossip);
+    let header = Header { epoch: 1, incarnation: 0, digest: 0, wants_record: false, is_quiet: false };
+    let mut bytes = Vec::new();
+    encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
     bytes[10] |= 0x80;
-    bytes.extend_from_slice(&[3, 77, 1, 2]);
-    bytes.extend_from_slice(&[9, 0, 1, b'x', 5, 6, 0, 0, 42, 43]);
+    bytes.extend_from_slice(&[3, 0, 77, 1, 2]);
+    bytes.extend_from_slice(&[9, 0, 0, 1, b'x', 5, 6, 0, 0, 42, 43]);
     let message = decode::<String>(&bytes, 7).unwrap();
     assert_eq!((message.header, message.unknown_count), (header, 1));
-    let ids: Vec<_> =
-        message.updates.iter().map(|update| (&*update.member.id, update.member.stamp())).collect();
+    let ids: Vec<_> = message.updates.iter().map(|update| (&*update.id, update.stamp())).collect();
     assert_eq!(ids, [("x", (5, 6))]);
 }
 
 #[test]
 fn fields_beyond_their_limits_are_refused() {
-    let header = Header { epoch: 1, incarnation: 0, wants_exchange: false };
+    let header = Header { epoch: 1, incarnation: 0, digest: 0, wants_record: false, is_quiet: false };
     let member = |id: usize, addr: usize, meta: usize, epoch: u64| Member {
         id: "i".repeat(id),
         epoch,
         incarnation: 0,
         state: State::Alive,
-        addr: "a".repeat(addr),
-        meta: vec![0; meta],
+        addr: "a".repeat(addr).into(),
+        meta: vec![0; meta].into(),
     };
     let decoded = |member: &Member<String>| {
-        let mut bytes = encode_head::<String>(7, header, &Body::Gossip);
-        encode_update(&mut bytes, member, Duration::ZERO);
+        let mut bytes = Vec::new();
+        encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
+        encode_record(&mut bytes, member, Duration::ZERO, &[]);
         decode::<String>(&bytes, 7).map(|message| message.updates.len())
     };
     assert_eq!(decoded(&member(64, 261, 512, EPOCH_MAX)), Ok(1));
@@ -81,32 +83,73 @@ fn the_longest_record_is_as_long_as_said() {
         epoch: EPOCH_MAX,
         incarnation: INCARNATION_MAX,
         state: State::Suspect,
-        addr: "a".repeat(ADDR_BYTES_MAX),
-        meta: vec![0; META_BYTES_MAX],
+        addr: "a".repeat(ADDR_BYTES_MAX).into(),
+        meta: vec![0; META_BYTES_MAX].into(),
     };
     let mut bytes = Vec::new();
-    encode_update(&mut bytes, &member, Duration::MAX);
+    encode_record(&mut bytes, &member, Duration::MAX, &vec![member.id.clone(); 5]);
     assert_eq!(bytes.len(), RECORD_BYTES_MAX);
 }
 
+#[test]
+fn the_longest_head_is_as_long_as_said() {
+    let stamp = Header {
+        epoch: EPOCH_MAX,
+        incarnation: INCARNATION_MAX,
+        digest: 0,
+        wants_record: true,
+        is_quiet: true,
+    };
+    let longest = "i".repeat(ID_BYTES_MAX);
+    let bodies = [
+        Body::Sync { instance: 1, ask: Ask::Differing([u64::MAX; BUCKETS]) },
+        Body::Sync { instance: 1, ask: Ask::After { buckets: 0, id: longest.clone() } },
+        Body::State { instance: 1, differing: 0, more_after: Some(longest.clone()) },
+        Body::RelayedAck { target: longest, epoch: u64::MAX },
+    ];
+    let lengths = bodies.map(|body| {
+        let mut bytes = Vec::new();
+        encode_head(&mut bytes, 7, stamp, &body);
+        bytes.len()
+    });
+    assert_eq!(lengths.into_iter().max(), Some(HEAD_BYTES_MAX), "{lengths:?}");
+}
+
+#[test]
+fn too_many_accusers_and_an_id_of_no_bytes_are_refused() {
+    let record = |tail: &[u8]| [&[1, 1, b'b', 1, 0, 0, 0, 0][..], tail].concat();
+    let accusers = |bytes: &[u8]| decode_update::<String>(bytes).map(|update| update.unwrap().accusers.len());
+    assert_eq!(accusers(&record(&[1, 1, b'c'])), Ok(1));
+    assert_eq!(accusers(&record(&[4])), Err(MessageError::Malformed("too many accusers")));
+    assert_eq!(accusers(&record(&[1, 0])), Err(MessageError::Malformed("not an id")));
+    assert_eq!(accusers(&record(&[])), Err(MessageError::Malformed("cut short")));
+}
+
 quickcheck! {
-    fn a_message_survives_its_bytes(message: Message<String>) -> bool {
-        decode(&encode(&message), 7) == Ok(message)
+    fn a_message_survives_its_bytes(message: Owned) -> bool {
+        let bytes = message.encode();
+        let decoded = decode::<String>(&bytes, 7).unwrap();
+        let records: Vec<_> = decoded
+            .updates
+            .iter()
+            .map(|update| (update.to_member(None), update.age, update.accusers.clone()))
+            .collect();
+        (decoded.header, &decoded.body, records) == (message.header, &message.body, message.records)
     }
 
     fn arbitrary_bytes_give_no_more_records_than_bytes(bytes: Vec<u8>, kind: u8) -> bool {
-        let behind_a_head = [&7_u64.to_le_bytes()[..], &[VERSION, kind % 8], &bytes].concat();
+        let behind_a_head = [&7_u64.to_le_bytes()[..], &[VERSION, kind % 9], &bytes].concat();
         decode::<String>(&bytes, 7).is_err()
             && decode::<String>(&behind_a_head, 7).map_or(true, |message| message.updates.len() <= bytes.len())
     }
 
     fn a_flipped_or_cut_message_gives_no_more_records_than_bytes(
-        message: Message<String>,
+        message: Owned,
         at: usize,
         bits: u8,
         is_cut: bool
     ) -> bool {
-        let mut bytes = encode(&message);
+        let mut bytes = message.encode();
         let at = at % bytes.len();
         bytes[at] ^= bits;
         bytes.truncate(if is_cut { at } else { bytes.len() });
@@ -114,52 +157,73 @@ quickcheck! {
     }
 }
 
-fn encode(message: &Message<String>) -> Vec<u8> {
-    let mut bytes = encode_head(7, message.header, &message.body);
-    for update in &message.updates {
-        encode_update(&mut bytes, &update.member, update.evidence_age.unwrap_or_default());
-    }
-    bytes
+/// A message that borrows nothing.
+#[derive(Clone, Debug)]
+struct Owned {
+    header: Header,
+    body: Body<String>,
+    records: Vec<(Member<String>, Duration, Vec<String>)>,
 }
 
-impl Arbitrary for Message<String> {
+impl Owned {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_head(&mut bytes, 7, self.header, &self.body);
+        for (member, age, accusers) in &self.records {
+            encode_record(&mut bytes, member, *age, accusers);
+        }
+        bytes
+    }
+}
+
+impl Arbitrary for Owned {
     fn arbitrary(g: &mut Gen) -> Self {
         let header = Header {
             epoch: u64::arbitrary(g) % EPOCH_MAX,
             incarnation: u64::arbitrary(g) % INCARNATION_MAX,
-            wants_exchange: bool::arbitrary(g),
+            digest: u64::arbitrary(g),
+            wants_record: bool::arbitrary(g),
+            is_quiet: bool::arbitrary(g),
         };
         let target = id(g);
         let number = u64::arbitrary(g);
-        let body = match number % 7 {
+        let buckets = u16::arbitrary(g);
+        let body = match number % 10 {
             0 => Body::Ping { target },
             1 => Body::PingRequest { target },
             2 => Body::Gossip,
-            3 => Body::Join { instance: number },
-            4 => Body::Ack,
-            5 => Body::RelayedAck { target, epoch: number },
-            _ => Body::State { instance: number },
+            3 => Body::Sync { instance: number, ask: Ask::Differing([number; BUCKETS]) },
+            4 => Body::Sync { instance: number, ask: Ask::After { buckets, id: target } },
+            5 => Body::Sync { instance: number, ask: Ask::Nothing },
+            6 => Body::Ack,
+            7 => Body::RelayedAck { target, epoch: number },
+            8 => Body::RelayedNack { target },
+            _ => {
+                let more_after = bool::arbitrary(g).then_some(target);
+                Body::State { instance: number, differing: buckets, more_after }
+            }
         };
-        Self { header, body, updates: Vec::arbitrary(g), unknown_count: 0 }
+        let count = usize::arbitrary(g) % 8;
+        Self { header, body, records: (0..count).map(|_| record(g)).collect() }
     }
 }
 
-impl Arbitrary for Update<String> {
-    fn arbitrary(g: &mut Gen) -> Self {
-        let state = *g.choose(&[State::Alive, State::Suspect, State::Dead, State::Left]).unwrap();
-        let mut meta = Vec::arbitrary(g);
-        meta.truncate(META_BYTES_MAX);
-        let member = Member {
-            id: id(g),
-            epoch: u64::arbitrary(g) % EPOCH_MAX,
-            incarnation: u64::arbitrary(g) % INCARNATION_MAX,
-            state,
-            addr: id(g),
-            meta,
-        };
-        let age = Duration::from_millis(u64::from(u32::arbitrary(g)));
-        Self { member, evidence_age: (state == State::Suspect).then_some(age) }
-    }
+fn record(g: &mut Gen) -> (Member<String>, Duration, Vec<String>) {
+    let state = *g.choose(&[State::Alive, State::Suspect, State::Dead, State::Left]).unwrap();
+    let mut meta = Vec::arbitrary(g);
+    meta.truncate(META_BYTES_MAX);
+    let member = Member {
+        id: id(g),
+        epoch: u64::arbitrary(g) % EPOCH_MAX,
+        incarnation: u64::arbitrary(g) % INCARNATION_MAX,
+        state,
+        addr: id(g).into(),
+        meta: meta.into(),
+    };
+    let age = Duration::from_millis(u64::from(u32::arbitrary(g)));
+    let age = if state == State::Alive { Duration::ZERO } else { age };
+    let count = if state == State::Suspect { usize::arbitrary(g) % (ACCUSERS_MAX + 1) } else { 0 };
+    (member, age, (0..count).map(|_| id(g)).collect())
 }
 
 fn id(g: &mut Gen) -> String {

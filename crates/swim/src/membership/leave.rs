@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use super::Swim;
+use super::{Swim, Timer};
 use crate::member::{MemberId, State};
+use crate::member_list::Slot;
 use crate::output::Event;
-use crate::timer::Timer;
 
 /// Where a member is between its start and its departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ impl<I: MemberId> Swim<I> {
     /// Leaves: tells the others, and reports [`Event::LeaveDrained`] when they are told or `leave_timeout` has
     /// passed. Probes end at once. Leaving twice is leaving once.
     pub fn leave(&mut self, now: Instant) {
+        self.observe(now);
         if !self.is_running() {
             return;
         }
@@ -30,40 +31,42 @@ impl<I: MemberId> Swim<I> {
         self.probes.clear();
         self.in_flight.clear();
         self.timers.clear();
-        self.members.local_mut().state = State::Left;
-        self.raise_incarnation(self.local().incarnation, now);
+        self.members.change_local(|local| local.state = State::Left);
+        self.raise_incarnation(self.local().incarnation);
         self.timers.arm(Timer::LeaveEnd, now + self.config.leave_timeout);
-        self.on_burst(now);
+        self.on_burst();
     }
 
     pub(super) fn end_leave_when_told(&mut self) {
-        if self.phase == Phase::Leaving && !self.news.contains(&self.local().id) {
+        if self.phase == Phase::Leaving && !self.news.contains(Slot::LOCAL) {
             self.on_leave_end();
         }
     }
 
     pub(super) fn on_leave_end(&mut self) {
         self.phase = Phase::Gone;
-        self.in_flight.clear();
         self.news.clear();
         self.timers.clear();
         self.emit(Event::LeaveDrained);
     }
 
-    /// The members that are suspected at this moment get their time anew.
-    pub(super) fn return_after_leave(&mut self, now: Instant) {
+    /// A departure that was not told so far is none. The members that are suspected at this moment get their time anew.
+    pub(super) fn return_after_leave(&mut self) {
         if self.is_running() {
             return;
         }
         self.phase = Phase::Running;
-        self.members.local_mut().state = State::Alive;
-        self.raise_epoch(self.local().epoch, now);
-        let suspects: Vec<_> =
-            self.members.iter().filter(|member| member.state == State::Suspect).cloned().collect();
-        for suspect in suspects {
-            self.timers.arm(Timer::Suspicion(suspect.id), now + self.config.suspicion_min);
+        self.timers.cancel(Timer::LeaveEnd);
+        self.in_flight.clear();
+        self.members.change_local(|local| local.state = State::Alive);
+        self.raise_epoch(self.local().epoch);
+        let until = self.now + self.config.suspicion_min;
+        let suspects = self.members.iter().filter(|(_, entry)| entry.suspicion.is_some());
+        let suspects: Vec<_> = suspects.map(|(slot, _)| slot).collect();
+        for slot in suspects {
+            self.timers.arm(Timer::Suspicion(slot), until);
         }
         let first_round = self.config.probe_interval.mul_f64(self.rng.random_range(0.0..1.0));
-        self.timers.arm(Timer::ProbeRound, now + first_round);
+        self.timers.arm(Timer::ProbeRound, self.now + first_round);
     }
 }

@@ -1,113 +1,176 @@
-//! Asking members whether they live: directly, then through helpers, and for others.
+//! Asking members whether they live: directly, then once more and through helpers, and for others.
 
 use std::time::Instant;
 
-use super::{InFlight, Purpose, Swim};
-use crate::fault;
-use crate::input::RequestId;
+use super::output::Purpose;
+use super::{Swim, Timer};
+use crate::input::{RequestId, TransmitId};
 use crate::member::{MemberId, State};
+use crate::member_list::Slot;
 use crate::message::Body;
 use crate::output::TransmitKind;
-use crate::timer::Timer;
 
 /// One member being asked. The verdict holds for the process and incarnation that were asked, no other.
 #[derive(Debug)]
 pub(super) struct Probe {
+    pub(super) target: Slot,
     stamp: (u64, u64),
+    /// The first ping: an answer to an earlier one is late.
+    first: TransmitId,
     ends_at: Instant,
-    helpers_asked: bool,
+    helpers: Option<Helpers>,
+}
+
+/// What was asked of others.
+#[derive(Debug)]
+struct Helpers {
+    asked: usize,
+    /// How many said that they are well and the target has not answered.
+    nacks: usize,
 }
 
 impl<I: MemberId> Swim<I> {
-    pub(super) fn on_probe_round(&mut self, now: Instant) {
-        self.timers.arm(Timer::ProbeRound, now + self.config.probe_interval);
+    pub(super) fn on_probe_round(&mut self) {
+        self.expire_transmits();
+        self.timers.arm(Timer::ProbeRound, self.now + self.awareness.scale(self.config.probe_interval));
         let probes = &self.probes;
-        if let Some(target) = self.members.next_in_turn(|id| !probes.contains_key(id)) {
-            self.probe(target, now);
+        let is_free = |slot| probes.iter().all(|probe| probe.target != slot);
+        if let Some(target) = self.members.next_in_turn(&mut self.rng, is_free) {
+            self.probe(target);
         }
     }
 
     /// Asks a member, unless it is being asked.
-    pub(super) fn probe(&mut self, target: I, now: Instant) {
-        let Some(member) = self.members.member(&target).filter(|_| !self.probes.contains_key(&target)) else {
-            return;
-        };
-        let (stamp, to) = (member.stamp(), member.addr.clone());
-        let ends_at = now + self.config.probe_interval;
-        self.counters.probes += 1;
-        self.probes.insert(target.clone(), Probe { stamp, ends_at, helpers_asked: false });
-        self.timers.arm(Timer::ProbeTimeout(target.clone()), now + self.config.probe_timeout);
-        self.timers.arm(Timer::ProbeEnd(target.clone()), ends_at);
-        let payload = self.compose(&Body::Ping { target: target.clone() }, Some(&target), false, now);
-        let in_flight = InFlight { peer: Some(target), purpose: Purpose::Probe };
-        self.transmit(to, TransmitKind::PingDirect, in_flight, payload, ends_at);
-    }
-
-    /// The direct ping failed or takes long.
-    pub(super) fn ask_helpers(&mut self, target: &I, now: Instant) {
-        let Some(probe) = self.probes.get_mut(target).filter(|probe| !probe.helpers_asked) else {
-            return;
-        };
-        probe.helpers_asked = true;
-        let ends_at = probe.ends_at;
-        self.timers.cancel(&Timer::ProbeTimeout(target.clone()));
-        if ends_at <= now {
+    pub(super) fn probe(&mut self, target: Slot) {
+        if self.probes.iter().any(|probe| probe.target == target) || target == Slot::LOCAL {
             return;
         }
+        self.counters.probes += 1;
+        let ends_at = self.now + self.awareness.scale(self.config.probe_interval);
+        self.timers
+            .arm(Timer::ProbeTimeout(target), self.now + self.awareness.scale(self.config.probe_timeout));
+        self.timers.arm(Timer::ProbeEnd(target), ends_at);
+        let stamp = self.members.at(target).member.stamp();
+        let first = self.ping(target, Purpose::Probe, self.now + self.config.dead_after);
+        self.probes.push(Probe { target, stamp, first, ends_at, helpers: None });
+    }
+
+    fn ping(&mut self, target: Slot, purpose: Purpose<I>, deadline: Instant) -> TransmitId {
+        let body = Body::Ping { target: self.members.at(target).member.id.clone() };
+        self.send(self.addr_of(target), TransmitKind::PingDirect, purpose, body, deadline)
+    }
+
+    /// The direct ping or its answer was perhaps lost: helpers are asked, and it is repeated now, and once more half
+    /// way to the verdict. Three pings and three helpers leave one failure in a hundred where every fifth message is
+    /// lost, and what a wrong suspicion costs is a message to everybody.
+    pub(super) fn on_probe_timeout(&mut self, target: Slot) {
+        let Some(probe) = self.probes.iter().find(|probe| probe.target == target) else {
+            return;
+        };
+        let (ends_at, is_first) = (probe.ends_at, probe.helpers.is_none());
+        self.ping(target, Purpose::Probe, self.now + self.config.dead_after);
+        if is_first {
+            self.ask_helpers(target);
+            self.timers.arm(Timer::ProbeTimeout(target), self.now + (ends_at - self.now) / 2);
+        }
+    }
+
+    /// The target has not answered, or its link says that it cannot.
+    pub(super) fn ask_helpers(&mut self, target: Slot) {
+        let is_waiting = |probe: &Probe| probe.target == target && probe.helpers.is_none();
+        let Some(place) = self.probes.iter().position(is_waiting) else {
+            return;
+        };
+        self.timers.cancel(Timer::ProbeTimeout(target));
         self.counters.probes_indirect += 1;
-        for helper in self.members.sample(self.config.indirect_probes, Some(target), &mut self.rng) {
-            let Some(to) = self.members.member(&helper).map(|member| member.addr.clone()) else {
-                continue;
-            };
-            let payload =
-                self.compose(&Body::PingRequest { target: target.clone() }, Some(&helper), false, now);
-            let in_flight =
-                InFlight { peer: Some(helper), purpose: Purpose::IndirectProbe { target: target.clone() } };
-            self.transmit(to, TransmitKind::PingIndirect, in_flight, payload, ends_at);
+        let ends_at = self.probes[place].ends_at;
+        let helpers = self.members.sample(self.config.indirect_probes, Some(target), &mut self.rng);
+        self.probes[place].helpers = Some(Helpers { asked: helpers.len(), nacks: 0 });
+        for helper in helpers {
+            let body = Body::PingRequest { target: self.members.at(target).member.id.clone() };
+            let purpose = Purpose::IndirectProbe { target };
+            self.send(self.addr_of(helper), TransmitKind::PingIndirect, purpose, body, ends_at);
         }
     }
 
     /// The process of `epoch` behind the target has answered; only the one that was asked settles the probe.
-    pub(super) fn on_probe_answered(&mut self, target: &I, epoch: u64) {
-        if self.probes.get(target).is_some_and(|probe| probe.stamp.0 == epoch) {
+    pub(super) fn on_probe_answered(&mut self, target: Slot, epoch: u64, id: TransmitId) {
+        let settles = |probe: &Probe| probe.target == target && probe.stamp.0 == epoch && id >= probe.first;
+        if self.probes.iter().any(settles) {
             self.cancel_probe(target);
+            self.awareness.improve();
+            if std::mem::take(&mut self.members.at_mut(target).is_unproven) {
+                self.spread(target);
+            }
+        } else if self.members.at(target).member.epoch == epoch {
+            self.on_late_answer(target);
         }
     }
 
-    pub(super) fn cancel_probe(&mut self, target: &I) {
-        self.probes.remove(target);
-        self.timers.cancel(&Timer::ProbeTimeout(target.clone()));
-        self.timers.cancel(&Timer::ProbeEnd(target.clone()));
+    /// A member that was given up did answer: whoever asked was too hasty, and takes the accusation back.
+    fn on_late_answer(&mut self, target: Slot) {
+        self.counters.probes_answered_late += 1;
+        let me = self.local().id.clone();
+        let suspicion = self.members.at_mut(target).suspicion.as_mut();
+        if suspicion.is_some_and(|suspicion| suspicion.withdraw(&me)) {
+            self.awareness.worsen(self.config.awareness_max);
+            self.on_suspicion(target);
+        }
     }
 
-    pub(super) fn on_probe_end(&mut self, target: &I, now: Instant) {
-        let Some(probe) = self.probes.remove(target) else {
+    pub(super) fn on_nack(&mut self, target: Slot, id: TransmitId) {
+        let probe = self.probes.iter_mut().find(|probe| probe.target == target && id >= probe.first);
+        if let Some(helpers) = probe.and_then(|probe| probe.helpers.as_mut()) {
+            helpers.nacks += 1;
+        }
+    }
+
+    /// Ends a probe without a verdict; what is still answered to it is no more than news.
+    pub(super) fn cancel_probe(&mut self, target: Slot) {
+        self.probes.retain(|probe| probe.target != target);
+        self.timers.cancel(Timer::ProbeTimeout(target));
+        self.timers.cancel(Timer::ProbeEnd(target));
+        for in_flight in &mut self.in_flight {
+            let is_of_it = match in_flight.purpose {
+                Purpose::Probe => in_flight.peer == Some(target),
+                Purpose::IndirectProbe { target: other } => other == target,
+                _ => false,
+            };
+            if is_of_it {
+                in_flight.purpose = Purpose::News;
+            }
+        }
+    }
+
+    pub(super) fn on_probe_end(&mut self, target: Slot) {
+        let Some(place) = self.probes.iter().position(|probe| probe.target == target) else {
             return;
         };
-        self.timers.cancel(&Timer::ProbeTimeout(target.clone()));
+        let probe = self.probes.remove(place);
+        self.timers.cancel(Timer::ProbeTimeout(target));
         self.counters.probes_failed += 1;
-        let accused = self.members.member(target).filter(|member| member.stamp() == probe.stamp).cloned();
-        if let Some(mut member) = accused.filter(|member| member.state == State::Alive) {
-            member.state = if fault::is_off("suspicion comes first") { State::Dead } else { State::Suspect };
-            self.counters.suspicions += 1;
-            self.replace(member, None, now);
-            self.spread(target.clone(), now);
-            self.tell(target, now);
+        let missing = probe.helpers.map_or(0, |helpers| helpers.asked.saturating_sub(helpers.nacks));
+        self.counters.nacks_missing += missing as u64;
+        if missing > 0 {
+            self.awareness.worsen(self.config.awareness_max);
+        }
+        let member = &self.members.at(target).member;
+        if member.stamp() == probe.stamp && matches!(member.state, State::Alive | State::Suspect) {
+            self.accuse(target);
         }
     }
 
-    /// Pings a member on behalf of another, whose request is answered when the target answers in time.
-    pub(super) fn relay_ping(&mut self, target: I, request: RequestId, now: Instant) {
-        let Some(to) = self.members.member(&target).map(|member| member.addr.clone()) else {
-            return;
-        };
+    /// Pings a member on behalf of another, whose request is answered in any case.
+    pub(super) fn relay_ping(&mut self, target: I, slot: Slot, request: RequestId) {
         self.counters.relays += 1;
-        let payload = self.compose(&Body::Ping { target: target.clone() }, Some(&target), false, now);
-        let in_flight = InFlight { peer: Some(target), purpose: Purpose::Relay { request } };
-        self.transmit(to, TransmitKind::PingDirect, in_flight, payload, now + self.config.probe_timeout);
+        let deadline = self.now + self.config.probe_timeout;
+        let body = Body::Ping { target };
+        let purpose = Purpose::Relay { request };
+        let id = self.send(self.addr_of(slot), TransmitKind::PingDirect, purpose, body, deadline);
+        self.arm_relay(id);
     }
 
     pub(super) fn relays_count(&self) -> usize {
-        self.in_flight.values().filter(|in_flight| matches!(in_flight.purpose, Purpose::Relay { .. })).count()
+        self.in_flight.iter().filter(|in_flight| matches!(in_flight.purpose, Purpose::Relay { .. })).count()
     }
 }

@@ -1,39 +1,54 @@
-//! Contacting those that are not up, for ever: seeds to join, dead members to heal.
+//! Contacting those that are not up, for ever: seeds to join, dead members to heal. And forgetting, in the end.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::update::Via;
-use super::{InFlight, Purpose, Swim};
+use super::{Swim, Timer};
 use crate::fault;
 use crate::member::{MemberId, State};
-use crate::message::{Body, Header, Update};
-use crate::output::TransmitKind;
-use crate::timer::Timer;
+use crate::member_list::Slot;
 
-/// The addresses that a cluster can be found at, each with the member that answered there last.
+/// The addresses that a cluster can be found at.
 #[derive(Debug)]
 pub(super) struct Seeds<I> {
-    known: BTreeMap<String, Option<I>>,
-    /// The last one that was tried.
-    tried: Option<String>,
-    backoff: Duration,
+    known: Vec<Seed<I>>,
+    /// The next one in turn.
+    next: usize,
+    pub(super) backoff: Duration,
 }
 
-impl<I: MemberId> Seeds<I> {
+#[derive(Debug)]
+struct Seed<I> {
+    addr: Arc<str>,
+    /// The member that answered there last.
+    member: Option<I>,
+}
+
+impl<I: PartialEq + Clone> Seeds<I> {
     pub(super) fn new(backoff: Duration) -> Self {
-        Self { known: BTreeMap::new(), tried: None, backoff }
+        Self { known: Vec::new(), next: 0, backoff }
+    }
+
+    pub(super) fn on_answer(&mut self, addr: &str, id: &I) {
+        let seed = self.known.iter_mut().find(|seed| *seed.addr == *addr);
+        seed.into_iter().for_each(|seed| seed.member = Some(id.clone()));
     }
 
     /// The next addresses in turn, at most `count`, that `is_wanted`.
-    fn next_in_turn(&mut self, count: usize, is_wanted: impl Fn(&str, Option<&I>) -> bool) -> Vec<String> {
-        let after = |addr: &str| self.tried.as_deref().is_none_or(|tried| addr > tried);
-        let (later, earlier): (Vec<_>, Vec<_>) = self.known.iter().partition(|(addr, _)| after(addr));
-        let wanted = later.into_iter().chain(earlier).filter(|(addr, id)| is_wanted(addr, id.as_ref()));
-        let next: Vec<String> = wanted.take(count).map(|(addr, _)| addr.clone()).collect();
-        self.tried = next.last().cloned().or(self.tried.take());
+    fn next_in_turn(&mut self, count: usize, is_wanted: impl Fn(&str, Option<&I>) -> bool) -> Vec<Arc<str>> {
+        let mut next = Vec::new();
+        for _ in 0..self.known.len() {
+            if next.len() == count {
+                break;
+            }
+            let seed = &self.known[self.next % self.known.len()];
+            self.next = (self.next + 1) % self.known.len();
+            if is_wanted(&seed.addr, seed.member.as_ref()) {
+                next.push(seed.addr.clone());
+            }
+        }
         next
     }
 }
@@ -44,107 +59,90 @@ impl<I: MemberId> Swim<I> {
     ///
     /// After [`leave`](Self::leave) the member comes back under a higher epoch.
     pub fn join(&mut self, seeds: impl IntoIterator<Item = String>, now: Instant) {
-        self.return_after_leave(now);
+        self.observe(now);
+        self.return_after_leave();
         self.seeds = Seeds::new(self.config.join_backoff);
-        self.seeds.known.extend(seeds.into_iter().map(|addr| (addr, None)));
-        self.on_reach_out(now);
+        for addr in seeds {
+            if self.seeds.known.iter().all(|seed| *seed.addr != *addr) {
+                self.seeds.known.push(Seed { addr: addr.into(), member: None });
+            }
+        }
+        self.on_reach_out();
     }
 
-    pub(super) fn on_reach_out(&mut self, now: Instant) {
+    pub(super) fn on_reach_out(&mut self) {
+        self.forget_the_long_gone();
         let alone = self.members.peers_up_count() == 0;
         let count = if alone { self.config.burst_fanout } else { 1 };
         let seeds = self.seeds_to_contact(count);
         let pause =
             if alone && !seeds.is_empty() { self.next_backoff() } else { self.config.reach_out_interval };
         // Members that lost each other at one moment do not all call at one moment.
-        self.timers.arm(Timer::ReachOut, now + pause.mul_f64(self.rng.random_range(0.75..=1.0)));
+        let pause = pause.mul_f64(self.rng.random_range(0.75..=1.0));
+        self.timers.arm(Timer::ReachOut, self.now + pause);
         for addr in &seeds {
-            let in_flight = InFlight { peer: None, purpose: Purpose::Exchange { seed: Some(addr.clone()) } };
-            self.exchange(addr.clone(), in_flight, now);
+            self.exchange((addr.clone(), None), Some(addr.clone()));
         }
-        if let Some((dead, addr)) = self.dead_to_contact().filter(|(_, addr)| !seeds.contains(addr)) {
-            let in_flight = InFlight { peer: Some(dead), purpose: Purpose::Exchange { seed: None } };
-            self.exchange(addr, in_flight, now);
-        }
-    }
-
-    /// The peer lacks something of this member, or this member of it; at most once per probe interval each.
-    pub(super) fn exchange_at_wish_of(&mut self, peer: &I, now: Instant) {
-        let interval = self.config.probe_interval;
-        if !self.is_running() || !self.has_room() {
-            return;
-        }
-        let Some(entry) = self.members.entry_mut(peer) else {
-            return;
-        };
-        if entry.exchanged.is_some_and(|exchanged| now < exchanged + interval) {
-            return;
-        }
-        entry.exchanged = Some(now);
-        let to = entry.member.addr.clone();
-        self.exchange(
-            to,
-            InFlight { peer: Some(peer.clone()), purpose: Purpose::Exchange { seed: None } },
-            now,
-        );
-    }
-
-    pub(super) fn on_whole_state(
-        &mut self,
-        purpose: Purpose<I>,
-        header: Header,
-        instance: u64,
-        updates: Vec<Update<I>>,
-        now: Instant,
-    ) {
-        let Some(sender) = updates.first().map(|update| update.member.clone()) else {
-            return;
-        };
-        if let Purpose::Exchange { seed: Some(addr) } = purpose {
-            self.seeds.known.entry(addr).and_modify(|id| *id = Some(sender.id.clone()));
-        }
-        self.seeds.backoff = self.config.join_backoff;
-        if sender.id == self.local().id {
-            if instance != self.instance {
-                self.report_conflict(sender, now);
+        if let Some(dead) = self.dead_to_contact() {
+            let to = self.addr_of(dead);
+            if !seeds.contains(&to.0) {
+                self.exchange(to, None);
             }
-            return;
         }
-        self.learn_all(updates, Via::Exchange(&sender.id), now);
-        self.on_life(&sender.id, header.epoch, now);
-    }
-
-    fn exchange(&mut self, to: String, in_flight: InFlight<I>, now: Instant) {
-        self.counters.exchanges += 1;
-        let payload = self.whole_state(Body::Join { instance: self.instance }, now);
-        self.transmit(to, TransmitKind::Join, in_flight, payload, now + self.config.probe_interval);
     }
 
     /// Seeds at which no member that is up has answered; a seed that is this member itself counts as up.
-    fn seeds_to_contact(&mut self, count: usize) -> Vec<String> {
+    fn seeds_to_contact(&mut self, count: usize) -> Vec<Arc<str>> {
         let members = &self.members;
         self.seeds.next_in_turn(count, |addr, id| {
             let is_settled = |id| members.is_up(id) || fault::is_off("the dead are contacted");
-            addr != members.local().addr && !id.is_some_and(is_settled)
+            *addr != *members.local().addr && !id.is_some_and(is_settled)
         })
     }
 
     /// A dead member at random, with probability dead / up: so the cluster as a whole makes one attempt per dead
     /// member and interval, whatever its size.
-    fn dead_to_contact(&mut self) -> Option<(I, String)> {
+    fn dead_to_contact(&mut self) -> Option<Slot> {
         if fault::is_off("the dead are contacted") {
             return None;
         }
-        let dead: Vec<_> = self.members.iter().filter(|member| member.state == State::Dead).collect();
+        let is_dead = |state: State| state == State::Dead;
+        let dead = self.members.gone().filter(|(_, entry)| is_dead(entry.member.state));
+        let dead: Vec<_> = dead.map(|(slot, _)| slot).collect();
         let up_count = self.members.peers_up_count() + 1;
         let draw = self.rng.random_range(0..up_count.max(dead.len()).max(1));
-        let member = dead.get(draw)?;
-        Some((member.id.clone(), member.addr.clone()))
+        dead.get(draw).copied()
     }
 
     fn next_backoff(&mut self) -> Duration {
         let pause = self.seeds.backoff;
         self.seeds.backoff = (2 * pause).min(self.config.reach_out_interval);
         pause
+    }
+
+    /// Members drop a record at different moments. From half of the time on it is therefore in no digest and no
+    /// exchange, and whoever does not know it does not take it.
+    fn forget_the_long_gone(&mut self) {
+        let (now, after) = (self.now, self.config.forget_after);
+        let age = |since: Instant| now.saturating_duration_since(since);
+        let gone = self.members.gone().filter(|(_, entry)| age(entry.since) >= after / 2);
+        let gone: Vec<_> = gone.map(|(slot, entry)| (slot, entry.since, entry.is_retired)).collect();
+        for (slot, since, is_retired) in gone {
+            if age(since) >= after {
+                self.counters.members_forgotten += 1;
+                self.forget_slot(slot);
+            } else if !is_retired {
+                self.members.retire(slot);
+            }
+        }
+    }
+
+    /// Drops a member that is not up, with all that refers to it.
+    pub(super) fn forget_slot(&mut self, slot: Slot) {
+        self.cancel_probe(slot);
+        self.timers.cancel(Timer::Suspicion(slot));
+        self.news.remove(slot);
+        self.in_flight.retain(|in_flight| in_flight.peer != Some(slot));
+        self.members.remove(slot);
     }
 }

@@ -1,34 +1,46 @@
 //! What this member makes of what others say of it.
 
-use std::time::Instant;
-
 use super::Swim;
 use super::update::Via;
 use crate::fault;
 use crate::member::{EPOCH_MAX, INCARNATION_MAX, Member, MemberId, State};
+use crate::member_list::Slot;
 use crate::message::{Body, Update};
 use crate::output::Event;
 
 impl<I: MemberId> Swim<I> {
-    /// Answers every record that would supersede the own one with a newer one of its own.
-    pub(super) fn on_word_of_self(&mut self, heard: Member<I>, via: Via<'_, I>, now: Instant) {
+    /// Answers every record that would supersede the own one with a newer one of its own, and tells it to whoever
+    /// said so and to the accusers at once.
+    pub(super) fn on_word_of_self(&mut self, heard: &Update<'_, I>, via: Via<'_, I>) {
         let local = self.local();
-        let is_minted_here = (&heard.addr, &heard.meta) == (&local.addr, &local.meta);
+        let is_minted_here = (heard.addr, heard.meta) == (&*local.addr, &*local.meta);
         if !self.is_running() {
             return;
         }
-        let is_answered = if heard.epoch > local.epoch || (heard.stamp() == local.stamp() && !is_minted_here)
-        {
-            self.on_other_process(heard, via, now)
-        } else if heard > *local && !fault::is_off("suspects refute") {
+        if heard.epoch > local.epoch || (heard.stamp() == local.stamp() && !is_minted_here) {
+            if !self.on_other_process(heard.to_member(None), via) {
+                return;
+            }
+        } else if heard.order(self.members.at(Slot::LOCAL)).is_gt() && !fault::is_off("suspects refute") {
+            let record = heard.to_member(Some(local));
             self.counters.refutations += 1;
-            self.raise_incarnation(heard.incarnation, now);
-            true
+            self.emit(Event::SelfAccused(record));
+            self.raise_incarnation(heard.incarnation);
         } else {
-            false
+            return;
+        }
+        let teller = match via {
+            // The reply to the request says it.
+            Via::Request(_) | Via::Book => None,
+            Via::Reply(peer) | Via::Exchange(peer) => self.members.slot(peer),
         };
-        if let (true, Via::Gossip(peer) | Via::Exchange(peer)) = (is_answered, via) {
-            self.tell(peer, now);
+        teller.into_iter().for_each(|slot| self.tell(slot, true));
+        for accuser in
+            heard.accusers.iter().filter_map(|accuser| self.slot_of_up(accuser)).collect::<Vec<_>>()
+        {
+            if Some(accuser) != teller {
+                self.tell(accuser, true);
+            }
         }
     }
 
@@ -39,18 +51,19 @@ impl<I: MemberId> Swim<I> {
     /// each other for as long as both run, so each does it at most once per probe interval.
     ///
     /// Returns whether the own record is above the one heard.
-    fn on_other_process(&mut self, heard: Member<I>, via: Via<'_, I>, now: Instant) -> bool {
+    fn on_other_process(&mut self, heard: Member<I>, via: Via<'_, I>) -> bool {
+        let now = self.now;
         let is_young = now < self.started + self.config.dead_after;
         let epoch = heard.epoch;
         if heard.state == State::Alive && !is_young && !matches!(via, Via::Book) {
-            self.report_conflict(heard, now);
+            self.report_conflict(heard);
         }
         let interval = self.config.probe_interval;
         if self.epoch_raised.is_some_and(|raised| now < raised + interval) {
             return false;
         }
         self.epoch_raised = Some(now);
-        self.raise_epoch(epoch, now);
+        self.raise_epoch(epoch);
         true
     }
 
@@ -58,44 +71,47 @@ impl<I: MemberId> Swim<I> {
     pub(super) fn on_request_of_own_name(
         &mut self,
         body: &Body<I>,
-        updates: Vec<Update<I>>,
-        now: Instant,
-    ) -> Vec<u8> {
+        updates: &[Update<'_, I>],
+        reply: &mut Vec<u8>,
+    ) {
         match body {
-            Body::Join { instance } if *instance == self.instance => {}
-            Body::Join { .. } => {
-                let record =
-                    updates.into_iter().next().map_or_else(|| self.local().clone(), |update| update.member);
-                self.report_conflict(record, now);
+            Body::Sync { instance, ask } => {
+                if *instance != self.instance {
+                    let local = self.local();
+                    let record =
+                        updates.first().map_or_else(|| local.clone(), |update| update.to_member(None));
+                    self.report_conflict(record);
+                }
+                self.compose_state(reply, ask);
             }
-            _ => return self.compose(&Body::Ack, None, false, now),
+            _ => self.compose(reply, &Body::Ack, None, super::compose::Extras::default()),
         }
-        self.whole_state(self.state_body(), now)
     }
 
-    pub(super) fn report_conflict(&mut self, record: Member<I>, now: Instant) {
+    pub(super) fn report_conflict(&mut self, record: Member<I>) {
         self.counters.conflicts += 1;
         let interval = self.config.probe_interval;
-        if self.conflict_reported.is_none_or(|reported| now >= reported + interval) {
-            self.conflict_reported = Some(now);
+        if self.conflict_reported.is_none_or(|reported| self.now >= reported + interval) {
+            self.conflict_reported = Some(self.now);
             self.emit(Event::Conflict(record));
         }
     }
 
     /// Takes an incarnation above `heard` and spreads the word.
-    pub(super) fn raise_incarnation(&mut self, heard: u64, now: Instant) {
+    pub(super) fn raise_incarnation(&mut self, heard: u64) {
         if heard >= INCARNATION_MAX {
-            return self.raise_epoch(self.local().epoch, now);
+            return self.raise_epoch(self.local().epoch);
         }
-        self.members.local_mut().incarnation = heard + 1;
-        self.spread(self.local().id.clone(), now);
+        self.members.change_local(|local| local.incarnation = heard + 1);
+        self.spread(Slot::LOCAL);
     }
 
     /// Takes an epoch above `heard` and spreads the word.
-    pub(super) fn raise_epoch(&mut self, heard: u64, now: Instant) {
-        let local = self.members.local_mut();
-        local.epoch = (heard + 1).min(EPOCH_MAX);
-        local.incarnation = 0;
-        self.spread(self.local().id.clone(), now);
+    pub(super) fn raise_epoch(&mut self, heard: u64) {
+        self.members.change_local(|local| {
+            local.epoch = (heard + 1).min(EPOCH_MAX);
+            local.incarnation = 0;
+        });
+        self.spread(Slot::LOCAL);
     }
 }

@@ -1,6 +1,9 @@
 //! Each rule as inputs and the list of outputs that they must give.
 
+mod admission;
+mod awareness;
 mod harness;
+mod lasting;
 mod probes;
 mod suspicions;
 mod views;

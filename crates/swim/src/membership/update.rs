@@ -1,22 +1,26 @@
 //! Taking in what is said of other members.
 
-use std::time::{Duration, Instant};
+use std::cmp::Ordering;
+use std::time::Instant;
 
 use super::Swim;
+use super::Timer;
 use super::leave::Phase;
 use crate::fault;
-use crate::member::{Member, MemberId, State};
+use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
+use crate::member_list::Slot;
 use crate::message::Update;
-use crate::output::Event;
-use crate::suspicion::{EVIDENCE_SLACK, Step, Suspicion};
-use crate::timer::Timer;
+use crate::output::{DeathReason, Event};
+use crate::suspicion::Suspicion;
 
 /// How a record came here.
 #[derive(Debug)]
 pub(super) enum Via<'a, I> {
-    /// As news from this member.
-    Gossip(&'a I),
-    /// With the whole state of this member, which may have been cut off for long.
+    /// With a request of this member; the reply to it follows.
+    Request(&'a I),
+    /// With a reply of this member.
+    Reply(&'a I),
+    /// In an exchange of state with this member, which may have been cut off for long.
     Exchange(&'a I),
     /// From the host's book of an earlier run.
     Book,
@@ -31,36 +35,114 @@ impl<I> Clone for Via<'_, I> {
 impl<I> Copy for Via<'_, I> {}
 
 impl<I: MemberId> Swim<I> {
-    pub(super) fn learn_from_book(&mut self, member: Member<I>, now: Instant) {
-        self.learn(Update { member, evidence_age: None }, Via::Book, now);
+    /// Takes over records that the host kept from an earlier run, failed members included. They count as heard
+    /// of at this moment, not as news.
+    pub fn import(&mut self, members: impl IntoIterator<Item = Member<I>>, now: Instant) {
+        self.observe(now);
+        for member in members {
+            // What was suspected then may be anything by this time, and nobody accuses it here.
+            let mut update = Update::of(&member);
+            if update.state == State::Suspect {
+                update.state = State::Alive;
+            }
+            self.learn(&update, Via::Book);
+        }
     }
 
-    pub(super) fn learn(&mut self, update: Update<I>, via: Via<'_, I>, now: Instant) {
-        let Update { mut member, evidence_age } = update;
-        if member.id == self.local().id {
-            self.on_word_of_self(member, via, now);
+    pub(super) fn learn(&mut self, update: &Update<'_, I>, via: Via<'_, I>) {
+        if update.id == self.local().id {
+            self.on_word_of_self(update, via);
             return;
         }
-        let id = member.id.clone();
-        let is_doubted = self.doubts(&member, via, now);
-        if is_doubted {
-            member.state = State::Suspect;
+        let slot = self.members.slot(&update.id);
+        if !self.admits(update, slot, via) {
+            return;
         }
-        match self.members.member(&id) {
-            None if self.members.len() >= self.config.members_max => self.counters.members_refused += 1,
-            Some(known) if member < *known => {}
-            Some(known) if member == *known => self.hear_evidence(&id, evidence_age, now),
-            _ => {
-                self.counters.updates_applied += 1;
-                self.replace(member, evidence_age, now);
-                if !matches!(via, Via::Book) {
-                    self.spread(id.clone(), now);
-                }
-                if is_doubted {
-                    self.tell(&id, now);
+        let order = slot.map_or(Ordering::Greater, |slot| update.order(self.members.at(slot)));
+        let is_doubted = slot.is_some_and(|slot| self.doubts(update, slot, via));
+        if order.is_lt() || (order.is_eq() && update.state != State::Suspect) {
+            return;
+        }
+        let accusers = self.valid_accusers(update);
+        let mut member = update.to_member(slot.map(|slot| &self.members.at(slot).member));
+        if let (true, Some(slot)) = (is_doubted, slot) {
+            member.state = State::Suspect;
+            if member == self.members.at(slot).member {
+                self.on_doubted_death(slot);
+                return;
+            }
+        } else if let (true, Some(slot)) = (order.is_eq(), slot) {
+            self.hear_suspicion(slot, update.age, &accusers);
+            return;
+        }
+        if member.state == State::Suspect && accusers.is_empty() && !is_doubted {
+            self.counters.updates_refused += 1;
+            return;
+        }
+        self.counters.updates_applied += 1;
+        let (cap, now) = (2 * self.config.probe_interval, self.now);
+        let slot = self.replace(member, DeathReason::Told, |suspicion| {
+            if is_doubted {
+                suspicion.is_called_dead = true;
+            } else {
+                suspicion.hear(update.age, cap, now);
+                for accuser in accusers {
+                    suspicion.accuse(accuser);
                 }
             }
+        });
+        self.on_applied(slot, update, is_doubted, via);
+    }
+
+    /// What follows from a newer record of another member besides what it says.
+    fn on_applied(&mut self, slot: Slot, update: &Update<'_, I>, is_doubted: bool, via: Via<'_, I>) {
+        if !self.members.at(slot).member.is_up() {
+            let since = self.now.checked_sub(update.age).unwrap_or(self.started);
+            let entry = self.members.at_mut(slot);
+            entry.since = entry.since.min(since);
         }
+        if matches!(via, Via::Book) {
+            return;
+        }
+        if is_doubted {
+            // The ping tells it. Others are told when it is not answered: their word is as good as this one's.
+            self.probe(slot);
+            return;
+        }
+        self.spread(slot);
+        if self.members.at(slot).member.state == State::Suspect {
+            self.probe_out_of_turn(slot);
+        }
+    }
+
+    /// Whether a record is taken into account at all, before it is compared with what is known.
+    fn admits(&mut self, update: &Update<'_, I>, slot: Option<Slot>, via: Via<'_, I>) -> bool {
+        let Some(slot) = slot else {
+            // Of one that is to be forgotten soon, only those know that knew it when it lived.
+            let is_retired = update.age >= self.config.forget_after / 2;
+            if matches!(update.state, State::Dead | State::Left) && is_retired {
+                return false;
+            }
+            let has_room = self.members.len() < self.config.members_max;
+            self.counters.members_refused += u64::from(!has_room);
+            return has_room;
+        };
+        let known = &self.members.at(slot).member;
+        let own_word = match via {
+            Via::Request(from) | Via::Reply(from) | Via::Exchange(from) => *from == update.id,
+            Via::Book => true,
+        };
+        let is_leap = update.epoch == known.epoch
+            && update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX;
+        self.counters.updates_refused += u64::from(is_leap && !own_word);
+        !is_leap || own_word
+    }
+
+    /// Accusers that are members, are not the suspect, and are not put forward by others in this one's name.
+    fn valid_accusers(&self, update: &Update<'_, I>) -> Vec<I> {
+        let is_valid = |accuser: &I| *accuser != update.id && self.members.slot(accuser).is_some();
+        let is_other = |accuser: &I| *accuser != self.local().id;
+        update.accusers.iter().filter(|it| is_valid(it) && is_other(it)).cloned().collect()
     }
 
     /// Whether a word of the death of a member that is up here is taken as a suspicion only: when it comes from
@@ -68,89 +150,65 @@ impl<I: MemberId> Swim<I> {
     ///
     /// Both sides of a healed partition call the other's members dead; without doubt they would believe each
     /// other. A suspect that is dead indeed is called so by the own clock soon.
-    fn doubts(&self, member: &Member<I>, via: Via<'_, I>, now: Instant) -> bool {
-        member.state == State::Dead
+    fn doubts(&self, update: &Update<'_, I>, slot: Slot, via: Via<'_, I>) -> bool {
+        let entry = self.members.at(slot);
+        let may_be_cut_off = matches!(via, Via::Exchange(_) | Via::Book);
+        update.state == State::Dead
+            && entry.member.is_up()
             && !fault::is_off("a word of death is doubted")
-            && self.members.entry(&member.id).filter(|entry| entry.member.is_up()).is_some_and(|entry| {
-                !matches!(via, Via::Gossip(_)) || now < entry.evidence() + self.config.dead_after
-            })
+            && (may_be_cut_off || self.now < entry.evidence() + self.config.dead_after)
     }
 
-    /// Stores a newer record of another member, with all that follows from it here.
-    pub(super) fn replace(&mut self, member: Member<I>, evidence_age: Option<Duration>, now: Instant) {
-        let id = member.id.clone();
-        let before = self.members.member(&id).cloned();
-        self.timers.cancel(&Timer::Suspicion(id.clone()));
-        if !member.is_up() {
-            self.cancel_probe(&id);
+    /// A suspect is called dead by another, too early for what is known here: it needs no further accuser.
+    fn on_doubted_death(&mut self, slot: Slot) {
+        if let Some(suspicion) = &mut self.members.at_mut(slot).suspicion {
+            suspicion.is_called_dead = true;
         }
-        self.report(before.as_ref(), &member);
-        self.members.put(member.clone(), &mut self.rng, now);
-        let Some(entry) = self.members.entry_mut(&id) else {
-            return;
-        };
-        entry.suspicion = (member.state == State::Suspect).then(|| Suspicion::new(now));
-        if let Some(suspicion) = &mut entry.suspicion {
-            evidence_age.into_iter().for_each(|age| suspicion.hear(age, &self.config, now));
+        self.on_suspicion(slot);
+    }
+
+    /// Stores a newer record of another member, with all that follows from it here; `begin` is told of the
+    /// suspicion that begins with it, if one does.
+    pub(super) fn replace(
+        &mut self,
+        member: Member<I>,
+        reason: DeathReason,
+        begin: impl FnOnce(&mut Suspicion<I>),
+    ) -> Slot {
+        let before = self.members.slot(&member.id);
+        if let Some(slot) = before {
+            self.timers.cancel(Timer::Suspicion(slot));
+            if !member.is_up() {
+                self.cancel_probe(slot);
+            }
         }
+        let suspicion = (member.state == State::Suspect).then(|| {
+            let mut suspicion = Suspicion::new(self.now);
+            begin(&mut suspicion);
+            suspicion
+        });
+        let by = suspicion.as_ref().and_then(|suspicion| suspicion.accusers.first().cloned());
+        self.report(before, &member, reason, by);
+        let slot = self.members.put(member, &mut self.rng, self.now);
+        self.members.at_mut(slot).suspicion = suspicion;
         if self.phase != Phase::Gone {
-            self.on_suspicion(&id, now);
+            self.on_suspicion(slot);
         }
+        self.watch_isolation();
+        slot
     }
 
-    /// Takes in what another knows of a suspect's last sign of life, and tells on what is news to others.
-    fn hear_evidence(&mut self, id: &I, age: Option<Duration>, now: Instant) {
-        let Some((age, entry)) = age.zip(self.members.entry_mut(id)) else {
-            return;
-        };
-        let before = entry.evidence();
-        let Some(suspicion) = &mut entry.suspicion else {
-            return;
-        };
-        suspicion.hear(age, &self.config, now);
-        let after = entry.evidence();
-        self.on_suspicion(id, now);
-        let is_stale = now.checked_sub(age).is_none_or(|told| told + EVIDENCE_SLACK < after);
-        if after > before + EVIDENCE_SLACK || (is_stale && !self.news.contains(id)) {
-            self.spread(id.clone(), now);
-        }
-    }
-
-    /// Takes a suspicion as far as it is due.
-    pub(super) fn on_suspicion(&mut self, id: &I, now: Instant) {
-        let Some(entry) = self.members.entry_mut(id) else {
-            return;
-        };
-        let evidence = entry.evidence();
-        let Some(suspicion) = &mut entry.suspicion else {
-            return;
-        };
-        match suspicion.step(evidence, &self.config, now) {
-            Step::Wait(until) => self.timers.arm(Timer::Suspicion(id.clone()), until),
-            Step::LastCall(until) => {
-                self.timers.arm(Timer::Suspicion(id.clone()), until);
-                self.spread(id.clone(), now);
-            }
-            Step::Die => {
-                let mut member = entry.member.clone();
-                member.state = State::Dead;
-                self.counters.deaths += 1;
-                self.replace(member, None, now);
-                self.spread(id.clone(), now);
-            }
-        }
-    }
-
-    fn report(&mut self, before: Option<&Member<I>>, after: &Member<I>) {
+    fn report(&mut self, before: Option<Slot>, after: &Member<I>, reason: DeathReason, by: Option<I>) {
+        let before = before.map(|slot| &self.members.at(slot).member);
+        let state = before.map(|member| member.state);
         let was_up = before.is_some_and(Member::is_up);
-        let was_suspect = before.is_some_and(|member| member.state == State::Suspect);
+        let is_same = before.is_some_and(|member| {
+            (member.epoch, &member.addr, &member.meta) == (after.epoch, &after.addr, &after.meta)
+        });
         if after.is_up() {
-            let is_same = before.is_some_and(|member| {
-                (member.epoch, &member.addr, &member.meta) == (after.epoch, &after.addr, &after.meta)
-            });
             if !was_up {
                 self.emit(Event::Up(after.clone()));
-            } else if was_suspect {
+            } else if state == Some(State::Suspect) {
                 self.emit(Event::Refuted(after.clone()));
             }
             if was_up && !is_same {
@@ -159,12 +217,24 @@ impl<I: MemberId> Swim<I> {
         }
         match after.state {
             State::Alive => {}
-            State::Suspect => self.emit(Event::Suspected(after.clone())),
-            State::Dead if was_up => self.emit(Event::Dead(after.clone())),
-            State::Left if before.is_some_and(|member| member.state != State::Left) => {
+            State::Suspect => {
+                let by = by.unwrap_or_else(|| self.local().id.clone());
+                self.emit(Event::Suspected { member: after.clone(), by });
+            }
+            State::Dead if was_up => self.emit(Event::Dead { member: after.clone(), reason }),
+            State::Left if state.is_some_and(|state| state != State::Left) => {
                 self.emit(Event::Left(after.clone()));
             }
             State::Dead | State::Left => {}
+        }
+    }
+
+    fn watch_isolation(&mut self) {
+        let is_alone = self.members.peers_up_count() == 0;
+        let had_peers = self.members.len() > 1;
+        if self.is_running() && had_peers && is_alone != self.is_isolated {
+            self.is_isolated = is_alone;
+            self.emit(if is_alone { Event::Isolated } else { Event::Healed });
         }
     }
 }

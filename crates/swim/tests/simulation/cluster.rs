@@ -1,40 +1,102 @@
-//! A seeded cluster of real members over a network that loses, cuts and delays.
+//! A seeded cluster of real members in virtual time: a discrete-event simulation, one thread, no sleep, no clock but
+//! to measure what the members' own code takes.
+//!
+//! One seed decides everything, so one seed gives one trace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trellis_swim::{
-    Config, Event, Handled, Local, Output, RequestId, SendFailure, State, Swim, TransmitId, TransmitKind,
-};
+use trellis_swim::{Config, Handled, Local, Output, SendFailure, Swim, TransmitId, TransmitKind};
 
-use crate::history::History;
+use crate::name::{Name, addr_of, number_of};
+use crate::network::Network;
+use crate::node::{Content, Item, Node, Packet, What};
+use crate::record::Record;
 
-/// Members by index; the member of index `i` has the address `a{i}` and, unless said otherwise, the name `n{i}`.
+/// Members by index. Unless said otherwise the member of index `i` has the name and the address of number `i`.
 pub(crate) struct Cluster {
     pub(crate) config: Config,
-    /// The probability that a request, or a reply, is lost.
-    pub(crate) loss: f64,
-    /// Whether a member whose process is down refuses at once or is silent.
-    pub(crate) refuses: bool,
-    pub(crate) history: History,
-    pub(crate) sent: Vec<(Duration, usize, TransmitKind)>,
-    nodes: Vec<Node>,
-    cut: BTreeSet<(usize, usize)>,
-    packets: BTreeMap<(Duration, u64), Packet>,
-    packets_count: u64,
+    pub(crate) network: Network,
+    pub(crate) record: Record,
+    /// By kind: requests sent, replies last.
+    pub(crate) sent: BTreeMap<&'static str, u64>,
+    /// By kind: the longest request.
+    pub(crate) longest: BTreeMap<&'static str, usize>,
+    /// So many members are of a later version, which says more than this one knows.
+    pub(crate) later_versions: usize,
+    /// Members from this one on start as members of another cluster.
+    pub(crate) foreign_from: usize,
+    pub(crate) load: Load,
+    /// Whether the time that the members' code takes is measured.
+    pub(crate) is_measured: bool,
+    /// What distinguishes this history from every other.
+    pub(crate) trace: u64,
+    pub(crate) nodes: Vec<Node>,
+    by_addr: BTreeMap<u32, usize>,
+    agenda: BinaryHeap<Reverse<Item>>,
+    scheduled: u64,
     start: Instant,
-    elapsed: Duration,
+    pub(crate) elapsed: u64,
     rng: SmallRng,
+    buffer: Vec<u8>,
+}
+
+/// What all members together have sent, and how long their code took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) taken: Duration,
 }
 
 impl Cluster {
-    /// `count` members that start within a second and join through the first, one second after the start.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            config: Config::default(),
+            network: Network::calm(),
+            record: Record::default(),
+            sent: BTreeMap::new(),
+            longest: BTreeMap::new(),
+            later_versions: 0,
+            foreign_from: usize::MAX,
+            load: Load::default(),
+            is_measured: false,
+            trace: 0xcbf2_9ce4_8422_2325,
+            nodes: Vec::new(),
+            by_addr: BTreeMap::new(),
+            agenda: BinaryHeap::new(),
+            scheduled: 0,
+            start: Instant::now(),
+            elapsed: 0,
+            rng: SmallRng::seed_from_u64(seed),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// `count` members that all know each other from the start, within the first second.
+    pub(crate) fn warm(count: usize, seed: u64, config: Config) -> Self {
+        let mut cluster = Self::new(seed);
+        cluster.config = config;
+        for index in 0..count {
+            cluster.add(index as u32);
+        }
+        let book: Vec<_> = (0..count).map(|index| cluster.member(index).local().clone()).collect();
+        for index in 0..count {
+            let now = cluster.now(index);
+            cluster.member_mut(index).import(book.iter().cloned(), now);
+            cluster.drain(index);
+        }
+        cluster
+    }
+
+    /// `count` members that join through the first, one second after their start.
     pub(crate) fn joined(count: usize, seed: u64) -> Self {
         let mut cluster = Self::new(seed);
         for index in 0..count {
-            cluster.add(&format!("n{index}"), 1);
+            cluster.add(index as u32);
         }
         cluster.run_for(SECOND);
         for index in 1..count {
@@ -45,129 +107,127 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            config: Config::default(),
-            loss: 0.0,
-            refuses: false,
-            history: History::default(),
-            sent: Vec::new(),
-            nodes: Vec::new(),
-            cut: BTreeSet::new(),
-            packets: BTreeMap::new(),
-            packets_count: 0,
-            start: Instant::now(),
-            elapsed: Duration::ZERO,
-            rng: SmallRng::seed_from_u64(seed),
-        }
+    /// Starts a further member of this name.
+    pub(crate) fn add(&mut self, name: u32) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node::new(Name(name), index as u32));
+        self.by_addr.insert(index as u32, index);
+        let epoch = self.epoch();
+        self.start_member(index, epoch, false);
+        index
     }
 
-    /// Starts a further member.
-    pub(crate) fn add(&mut self, name: &str, epoch: u64) -> usize {
-        self.nodes.push(Node { name: name.to_owned(), ..Node::default() });
-        self.start_member(self.nodes.len() - 1, epoch);
-        self.nodes.len() - 1
-    }
-
-    /// Starts a process at the member's address, without memory of any before.
-    pub(crate) fn start_member(&mut self, index: usize, epoch: u64) {
+    /// Starts a process, with or without the peers that an earlier one knew when it ended.
+    pub(crate) fn start_member(&mut self, index: usize, epoch: u64, remembers: bool) {
         let boot = self.rng.random::<u64>();
-        let name = self.nodes[index].name.clone();
-        let local = Local { id: name, epoch, addr: addr(index), meta: boot.to_le_bytes().to_vec() };
-        let swim = Swim::new(self.config.clone(), local, CLUSTER, boot, self.now());
-        let swim = swim.expect("the configuration is valid");
+        let now = self.now(index);
         let node = &mut self.nodes[index];
+        let addr = addr_of(node.addr);
+        let id = if index < self.foreign_from { CLUSTER } else { CLUSTER + 1 };
+        let local = Local { id: node.name, epoch, addr, meta: boot.to_le_bytes().to_vec() };
+        let mut swim = Swim::new(self.config.clone(), local, id, boot, now).expect("a valid configuration");
+        if remembers {
+            swim.import(std::mem::take(&mut node.book), now);
+        }
         (node.swim, node.boot) = (Some(swim), boot);
-        self.history.on_start(index);
+        (node.paused_until, node.wake_at) = (0, None);
+        node.backlog.clear();
+        node.deferred.clear();
+        self.record.on_start(index);
+        self.drain(index);
+    }
+
+    /// What a process that starts at this moment takes for its epoch.
+    pub(crate) fn epoch(&self) -> u64 {
+        EPOCH_BASE + self.elapsed / 1000
     }
 
     pub(crate) fn join(&mut self, index: usize, seeds: &[usize]) {
-        let now = self.now();
-        let seeds: Vec<_> = seeds.iter().copied().map(addr).collect();
+        let now = self.now(index);
+        let seeds: Vec<_> = seeds.iter().map(|seed| addr_of(self.nodes[*seed].addr)).collect();
         self.member_mut(index).join(seeds, now);
         self.drain(index);
     }
 
-    pub(crate) fn leave(&mut self, index: usize) {
-        let now = self.now();
-        self.member_mut(index).leave(now);
+    /// Lets the host of a member do something else with it.
+    pub(crate) fn with(&mut self, index: usize, act: impl FnOnce(&mut Swim<Name>, Instant)) {
+        let now = self.now(index);
+        act(self.member_mut(index), now);
         self.drain(index);
     }
 
+    pub(crate) fn leave(&mut self, index: usize) {
+        self.with(index, Swim::leave);
+    }
+
     pub(crate) fn crash(&mut self, index: usize) {
-        self.nodes[index].swim = None;
-        self.nodes[index].deferred.clear();
+        let node = &mut self.nodes[index];
+        if let Some(swim) = node.swim.take() {
+            node.book = swim.export();
+        }
+        node.wake_generation += 1;
+        node.backlog.clear();
     }
 
     /// The process does nothing until then; what arrives waits.
     pub(crate) fn pause(&mut self, index: usize, span: Duration) {
-        self.nodes[index].paused_until = self.elapsed + span;
+        let until = self.elapsed + micros(span);
+        self.nodes[index].paused_until = self.nodes[index].paused_until.max(until);
+        self.nodes[index].wake_at = None;
+        self.schedule(until, What::Resume(index));
+        self.reschedule(index);
     }
 
-    /// From here on nothing goes from one to the other.
-    pub(crate) fn cut(&mut self, from: usize, to: usize) {
-        self.cut.insert((from, to));
+    /// Whatever arrives from here on waits for up to this time before the process looks at it.
+    pub(crate) fn slow(&mut self, index: usize, max: Duration) {
+        self.nodes[index].slow_by = micros(max);
     }
 
-    /// Cuts the members below `index` from the others.
-    pub(crate) fn split_at(&mut self, index: usize) {
-        for (low, high) in (0..index).flat_map(|low| (index..self.nodes.len()).map(move |high| (low, high))) {
-            self.cut.extend([(low, high), (high, low)]);
-        }
+    /// The member's clock leaps ahead, as after a suspension.
+    pub(crate) fn jump(&mut self, index: usize, span: Duration) {
+        self.nodes[index].offset += micros(span);
+        self.nodes[index].wake_at = None;
+        self.reschedule(index);
     }
 
-    pub(crate) fn heal(&mut self) {
-        self.cut.clear();
+    /// The member answers at a new address from here on, and no more at the old one.
+    pub(crate) fn move_member(&mut self, index: usize) {
+        let number = 1000 * (index as u32 + 1) + self.nodes[index].addr % 1000;
+        self.by_addr.remove(&self.nodes[index].addr);
+        let free = (number + 1..).find(|number| !self.by_addr.contains_key(number)).expect("one is free");
+        self.by_addr.insert(free, index);
+        self.nodes[index].addr = free;
+    }
+
+    pub(crate) fn addr(&self, index: usize) -> String {
+        addr_of(self.nodes[index].addr)
     }
 
     pub(crate) fn run_for(&mut self, span: Duration) {
-        let end = self.elapsed + span;
-        self.run_until(end, |_| false);
+        let end = self.elapsed + micros(span);
+        while self.step(end) {}
     }
 
-    /// Runs until the condition holds or `span` has passed; says how long it took, if it came to hold.
+    /// Runs until the condition holds or `span` has passed; says how long it took, if it came to hold. The condition
+    /// is asked every `every`.
     pub(crate) fn await_for(
         &mut self,
         span: Duration,
+        every: Duration,
         condition: impl Fn(&Self) -> bool,
     ) -> Option<Duration> {
         let begin = self.elapsed;
-        self.run_until(begin + span, &condition);
-        condition(self).then(|| self.elapsed - begin)
+        while !condition(self) {
+            if self.elapsed >= begin + micros(span) {
+                return None;
+            }
+            self.run_for(every);
+        }
+        Some(Duration::from_micros(self.elapsed - begin))
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-
-    pub(crate) fn member(&self, index: usize) -> &Swim<String> {
-        self.nodes[index].swim.as_ref().expect("the member runs")
-    }
-
-    pub(crate) fn running(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|index| self.nodes[*index].swim.is_some()).collect()
-    }
-
-    pub(crate) fn state_at(&self, observer: usize, subject: usize) -> Option<State> {
-        self.member(observer).member(&self.nodes[subject].name).map(|member| member.state)
-    }
-
-    /// Whether each running member says of each member that it is alive when it runs, and only then that it is up.
-    pub(crate) fn agrees_on_who_runs(&self) -> bool {
-        self.running().into_iter().all(|observer| {
-            (0..self.nodes.len()).all(|subject| {
-                let said = self.state_at(observer, subject);
-                match self.nodes[subject].swim {
-                    Some(_) => said == Some(State::Alive),
-                    None => matches!(said, None | Some(State::Dead)),
-                }
-            })
-        })
-    }
-
-    /// Whether all run and all say so.
-    pub(crate) fn agrees_all_alive(&self) -> bool {
-        self.running().len() == self.nodes.len() && self.agrees_on_who_runs()
+        Duration::from_micros(self.elapsed)
     }
 
     pub(crate) fn random_index(&mut self) -> usize {
@@ -178,169 +238,262 @@ impl Cluster {
         Duration::from_millis(self.rng.random_range(0..max))
     }
 
-    fn run_until(&mut self, end: Duration, stop: impl Fn(&Self) -> bool) {
-        while !stop(self) {
-            let packet = self.packets.keys().next().map(|(at, _)| *at);
-            let timer = self.next_timer();
-            let Some(next) = packet.into_iter().chain(timer.map(|(at, _)| at)).min().filter(|at| *at <= end)
-            else {
-                self.elapsed = end;
-                return;
-            };
-            self.elapsed = self.elapsed.max(next);
-            match timer {
-                Some((at, index)) if at == next => self.fire(index),
-                _ => self.deliver_next(),
-            }
-        }
+    pub(crate) fn rng(&mut self) -> &mut SmallRng {
+        &mut self.rng
     }
 
-    fn next_timer(&self) -> Option<(Duration, usize)> {
-        let due = |(index, node): (usize, &Node)| {
-            let at = node.swim.as_ref()?.poll_timeout()? - self.start;
-            Some((at.max(node.paused_until).max(self.elapsed), index))
+    fn step(&mut self, end: u64) -> bool {
+        if self.agenda.peek().is_none_or(|Reverse(item)| item.at > end) {
+            self.elapsed = end;
+            return false;
+        }
+        let Some(Reverse(Item { at, what, .. })) = self.agenda.pop() else {
+            return false;
         };
-        self.nodes.iter().enumerate().filter_map(due).min()
+        self.elapsed = self.elapsed.max(at);
+        match what {
+            What::Wake { index, generation } if generation == self.nodes[index].wake_generation => {
+                self.fire(index);
+            }
+            What::Wake { .. } => {}
+            What::Resume(index) => self.resume(index),
+            What::Arrive(packet) => self.arrive(packet),
+            What::Handle(packet) => self.deliver(packet),
+        }
+        true
     }
 
     fn fire(&mut self, index: usize) {
-        let now = self.now();
-        let swim = self.member_mut(index);
-        swim.handle_timeout(now);
-        assert!(swim.poll_timeout().is_none_or(|next| next > now), "what was due is done");
+        self.nodes[index].wake_at = None;
+        if self.is_paused(index) || !self.is_running(index) {
+            return;
+        }
+        let now = self.now(index);
+        self.timed(index, |swim| {
+            swim.handle_timeout(now);
+            assert!(swim.poll_timeout().is_none_or(|next| next > now), "what was due is done");
+        });
         self.drain(index);
     }
 
-    fn deliver_next(&mut self) {
-        let Some((_, packet)) = self.packets.pop_first() else {
-            return;
-        };
-        let to = packet.to;
-        if self.nodes[to].paused_until > self.elapsed {
-            self.enqueue(self.nodes[to].paused_until, packet);
+    /// After a pause timers and what has arrived come in either order.
+    fn resume(&mut self, index: usize) {
+        if self.is_paused(index) || !self.is_running(index) {
             return;
         }
-        let now = self.now();
-        let sender = self.nodes[packet.from].name.clone();
-        let is_down = self.nodes[to].swim.is_none();
-        match packet.content {
-            Content::Request { .. } if is_down && self.refuses => {
-                self.answer_failure(&packet, SendFailure::Refused);
+        if self.rng.random() {
+            self.fire(index);
+        }
+        while let Some(packet) = self.nodes[index].backlog.pop_front() {
+            self.deliver(packet);
+        }
+        self.reschedule(index);
+    }
+
+    fn arrive(&mut self, packet: Packet) {
+        let node = &mut self.nodes[packet.to];
+        if node.slow_by > 0 {
+            let at = self.elapsed + self.rng.random_range(0..node.slow_by);
+            self.schedule(at, What::Handle(packet));
+        } else {
+            self.deliver(packet);
+        }
+    }
+
+    fn deliver(&mut self, packet: Packet) {
+        let (from, to) = (packet.from, packet.to);
+        if self.is_paused(to) {
+            if self.nodes[to].backlog.len() < BACKLOG_MAX {
+                self.nodes[to].backlog.push_back(packet);
             }
-            _ if is_down => {}
-            Content::Request { ref payload, .. } => {
-                self.history.on_spoken(packet.from, to, self.elapsed);
-                match self.member_mut(to).handle_message(&sender, payload, now) {
-                    Ok(Handled::Reply(reply)) => self.answer(&packet, reply),
+            return;
+        }
+        if !self.is_running(to) {
+            if let (Content::Request { boot, id, .. }, true) = (&packet.content, self.network.refuses) {
+                self.send(to, from, true, Content::Failure { boot: *boot, id: *id });
+            }
+            return;
+        }
+        let now = self.now(to);
+        let sender = self.nodes[from].name;
+        self.note(&packet);
+        match packet.content {
+            Content::Request { boot, id, payload } => {
+                let mut reply = std::mem::take(&mut self.buffer);
+                let handled =
+                    self.timed(to, |swim| swim.handle_message(&sender, &payload, now, now, &mut reply));
+                match handled {
+                    Ok(Handled::Replied) => self.reply(to, from, (boot, id), &reply),
                     Ok(Handled::Deferred(request)) => {
-                        drop(self.nodes[to].deferred.insert(request, packet.clone()));
+                        self.nodes[to].deferred.push_back((request, from, boot, id));
+                        if self.nodes[to].deferred.len() > BACKLOG_MAX {
+                            self.nodes[to].deferred.pop_front();
+                        }
                     }
-                    Err(_) => self.answer_failure(&packet, SendFailure::Refused),
+                    Err(_) => self.send(to, from, true, Content::Failure { boot, id }),
                 }
+                self.buffer = reply;
             }
             Content::Reply { boot, id, payload } if boot == self.nodes[to].boot => {
-                self.history.on_spoken(packet.from, to, self.elapsed);
                 // A reply to what has expired is refused.
-                let _ = self.member_mut(to).handle_reply(id, &payload, now);
+                let _ = self.timed(to, |swim| swim.handle_reply(id, &payload, now, now));
             }
-            Content::Failure { boot, id, why } if boot == self.nodes[to].boot => {
-                self.member_mut(to).handle_send_failure(id, why, now);
+            Content::Failure { boot, id } if boot == self.nodes[to].boot => {
+                self.timed(to, |swim| swim.handle_send_failure(id, SendFailure::Refused, now));
             }
             Content::Reply { .. } | Content::Failure { .. } => {}
         }
-        if !is_down {
-            self.drain(to);
-        }
+        self.drain(to);
     }
 
-    fn answer(&mut self, request: &Packet, payload: Vec<u8>) {
-        if let Content::Request { boot, id, .. } = request.content {
-            self.send(request.to, request.from, Content::Reply { boot, id, payload });
-        }
-    }
-
-    fn answer_failure(&mut self, request: &Packet, why: SendFailure) {
-        if let Content::Request { boot, id, .. } = request.content {
-            self.send(request.to, request.from, Content::Failure { boot, id, why });
-        }
-    }
-
+    /// Does what the member asks for, and awaits its next moment.
     fn drain(&mut self, index: usize) {
-        while let Some(output) = self.member_mut(index).poll_output() {
+        let mut payload = std::mem::take(&mut self.buffer);
+        while let Some(output) = self.timed(index, |swim| swim.poll_output(&mut payload)) {
             match output {
                 Output::Transmit(transmit) => {
-                    self.sent.push((self.elapsed, index, transmit.kind));
-                    let to = transmit.to[1..].parse().expect("an address is a letter and an index");
                     let boot = self.nodes[index].boot;
-                    self.send(
-                        index,
-                        to,
-                        Content::Request { boot, id: transmit.id, payload: transmit.payload },
-                    );
-                }
-                Output::Reply { request, payload } => {
-                    if let Some(packet) = self.nodes[index].deferred.remove(&request) {
-                        self.answer(&packet, payload);
+                    let content =
+                        Content::Request { boot, id: transmit.id, payload: payload.as_slice().into() };
+                    let kind = transmit.kind;
+                    *self.sent.entry(name_of(kind)).or_default() += 1;
+                    let longest = self.longest.entry(name_of(kind)).or_default();
+                    *longest = payload.len().max(*longest);
+                    match self.by_addr.get(&number_of(&transmit.to)).copied() {
+                        Some(to) => self.send(index, to, kind == TransmitKind::Sync, content),
+                        None => self.load.messages += 1,
                     }
                 }
-                Output::Event(event) => self.on_event(index, event),
+                Output::Reply { request } => {
+                    let deferred = &mut self.nodes[index].deferred;
+                    let place = deferred.iter().position(|(waiting, ..)| *waiting == request);
+                    if let Some((_, from, boot, id)) = place.and_then(|place| deferred.remove(place)) {
+                        self.reply(index, from, (boot, id), &payload);
+                    }
+                }
+                Output::Event(event) => {
+                    let (at, name) = (self.elapsed(), self.nodes[index].name);
+                    self.trace = fold(self.trace, format!("{event:?}").as_bytes());
+                    self.record.on_event(index, name, at, &event);
+                }
             }
         }
+        self.buffer = payload;
+        self.reschedule(index);
     }
 
-    fn on_event(&mut self, index: usize, event: Event<String>) {
-        self.history.on_event(index, self.elapsed, event);
+    fn reply(&mut self, from: usize, to: usize, (boot, id): (u64, TransmitId), payload: &[u8]) {
+        *self.sent.entry("reply").or_default() += 1;
+        // The answer to a long message may be long, and goes back over the same stream.
+        let is_reliable = payload.len() > self.config.gossip_bytes_max;
+        self.send(from, to, is_reliable, Content::Reply { boot, id, payload: payload.into() });
     }
 
-    fn send(&mut self, from: usize, to: usize, content: Content) {
-        let is_lost = self.rng.random_bool(self.loss) || self.cut.contains(&(from, to));
-        let delay = Duration::from_micros(self.rng.random_range(500..1500));
-        if !is_lost {
-            self.enqueue(self.elapsed + delay, Packet { from, to, content });
+    fn send(&mut self, from: usize, to: usize, is_reliable: bool, mut content: Content) {
+        if let Content::Request { payload, .. } | Content::Reply { payload, .. } = &mut content {
+            if from < self.later_versions {
+                *payload = of_a_later_version(payload);
+            }
+            self.load.messages += 1;
+            self.load.bytes += payload.len() as u64;
+        }
+        for delay in self.network.carry(from, to, is_reliable, &mut self.rng).into_iter().flatten() {
+            let packet = Packet { from, to, content: content.clone() };
+            self.schedule(self.elapsed + delay, What::Arrive(packet));
         }
     }
 
-    fn enqueue(&mut self, at: Duration, packet: Packet) {
-        self.packets_count += 1;
-        self.packets.insert((at, self.packets_count), packet);
+    fn schedule(&mut self, at: u64, what: What) {
+        self.scheduled += 1;
+        self.agenda.push(Reverse(Item { at, order: self.scheduled, what }));
     }
 
-    fn member_mut(&mut self, index: usize) -> &mut Swim<String> {
+    /// Awaits the moment that the member wants to be woken at.
+    fn reschedule(&mut self, index: usize) {
+        let (start, elapsed) = (self.start, self.elapsed);
+        let node = &mut self.nodes[index];
+        let Some(due) = node.swim.as_ref().and_then(Swim::poll_timeout) else {
+            return;
+        };
+        // Rounded up: woken before the moment, the member would ask for the same again.
+        let due = (due - start).as_nanos().div_ceil(1000) as u64;
+        let at = due.saturating_sub(node.offset).max(node.paused_until).max(elapsed);
+        if node.wake_at != Some(at) {
+            node.wake_at = Some(at);
+            node.wake_generation += 1;
+            let generation = node.wake_generation;
+            self.schedule(at, What::Wake { index, generation });
+        }
+    }
+
+    fn note(&mut self, packet: &Packet) {
+        let (Content::Request { payload, .. } | Content::Reply { payload, .. }) = &packet.content else {
+            return;
+        };
+        self.record.on_heard(packet.from, self.elapsed);
+        let head = [self.elapsed, packet.from as u64, packet.to as u64].map(u64::to_le_bytes);
+        self.trace = fold(fold(self.trace, head.as_flattened()), payload);
+    }
+
+    fn timed<T>(&mut self, index: usize, act: impl FnOnce(&mut Swim<Name>) -> T) -> T {
+        let swim = self.nodes[index].swim.as_mut().expect("the member runs");
+        if !self.is_measured {
+            return act(swim);
+        }
+        let began = Instant::now();
+        let result = act(swim);
+        let taken = began.elapsed();
+        // Longer than any call takes: another process had the processor.
+        if taken < PREEMPTED {
+            self.load.taken += taken;
+        }
+        result
+    }
+
+    fn member_mut(&mut self, index: usize) -> &mut Swim<Name> {
         self.nodes[index].swim.as_mut().expect("the member runs")
     }
 
-    fn now(&self) -> Instant {
-        self.start + self.elapsed
+    fn now(&self, index: usize) -> Instant {
+        self.start + Duration::from_micros(self.elapsed + self.nodes[index].offset)
     }
 }
 
-#[derive(Default)]
-struct Node {
-    name: String,
-    swim: Option<Swim<String>>,
-    boot: u64,
-    paused_until: Duration,
-    deferred: BTreeMap<RequestId, Packet>,
+/// A flag, and a record in a state, that this version does not know.
+fn of_a_later_version(payload: &[u8]) -> Box<[u8]> {
+    let mut bytes = payload.to_vec();
+    bytes[10] |= 0x80;
+    bytes.extend_from_slice(&[4, 0, 77, 1, 2, 3]);
+    bytes.into()
 }
 
-#[derive(Clone, Debug)]
-struct Packet {
-    from: usize,
-    to: usize,
-    content: Content,
+/// The order of FNV-1a over eight bytes at a time: enough to tell two histories apart.
+fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(hash, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5)
+    })
 }
 
-/// What a packet carries; `boot` is the process that waits for the answer.
-#[derive(Clone, Debug)]
-enum Content {
-    Request { boot: u64, id: TransmitId, payload: Vec<u8> },
-    Reply { boot: u64, id: TransmitId, payload: Vec<u8> },
-    Failure { boot: u64, id: TransmitId, why: SendFailure },
+fn name_of(kind: TransmitKind) -> &'static str {
+    match kind {
+        TransmitKind::PingDirect => "ping",
+        TransmitKind::PingIndirect => "ping request",
+        TransmitKind::Gossip => "gossip",
+        TransmitKind::Sync => "sync",
+        TransmitKind::Leave => "leave",
+    }
 }
 
-fn addr(index: usize) -> String {
-    format!("a{index}")
+fn micros(span: Duration) -> u64 {
+    span.as_micros() as u64
 }
 
 const CLUSTER: u64 = 0x7e11;
+const PREEMPTED: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// Some milliseconds of the wall clock, so that epochs are as long on the wire as real ones.
+pub(crate) const EPOCH_BASE: u64 = 1_750_000_000_000;
+/// What waits for a process that is paused; more is lost, as in a socket's buffer.
+const BACKLOG_MAX: usize = 4096;

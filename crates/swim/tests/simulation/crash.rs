@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use trellis_swim::{Config, Event};
+use trellis_swim::Config;
 
 use crate::cluster::{Cluster, SECOND};
+use crate::record::What;
 
 #[test]
 fn a_crashed_member_is_suspected_by_6_s_and_dead_10_s_after_its_last_word() {
     for count in [2, 3, 8] {
         for seed in 0..40 {
-            crash_one(count, 0.0, seed, &Config::default());
+            crash_one(count, 0.0, seed, Config::default());
         }
     }
 }
@@ -19,35 +20,43 @@ fn a_crashed_member_is_suspected_by_6_s_and_dead_10_s_after_its_last_word() {
 fn one_message_in_twenty_lost_changes_neither_the_times_nor_the_verdict() {
     for count in [2, 3, 8] {
         for seed in 1000..1040 {
-            crash_one(count, 0.05, seed, &Config::default());
+            crash_one(count, 0.05, seed, Config::default());
         }
+    }
+}
+
+#[test]
+fn in_a_larger_cluster_all_know_at_the_same_time() {
+    for (loss, seed) in [(0.0, 7), (0.05, 8), (0.05, 9), (0.2, 10)] {
+        crash_one(48, loss, seed, Config::default());
     }
 }
 
 #[test]
 fn with_the_fast_settings_a_crashed_member_is_dead_after_6_s() {
     for seed in 200..220 {
-        crash_one(3, 0.0, seed, &Config::fast());
+        crash_one(3, 0.0, seed, Config::fast());
     }
 }
 
 #[test]
 fn an_address_that_refuses_hastens_nothing_but_the_helpers() {
     let mut cluster = Cluster::joined(3, 7);
-    cluster.refuses = true;
+    cluster.network.refuses = true;
     crash_and_check(&mut cluster, 7);
 }
 
 #[test]
 fn a_member_that_comes_back_under_a_higher_epoch_is_up_everywhere_at_once() {
-    for (seed, epoch) in [(1, 2), (2, 2), (3, 1)] {
+    for (seed, epoch) in [(1, None), (2, None), (3, Some(1))] {
         let mut cluster = Cluster::joined(3, seed);
         cluster.crash(2);
         cluster.run_for(20 * SECOND);
         assert!(cluster.agrees_on_who_runs());
-        cluster.start_member(2, epoch);
+        let epoch = epoch.unwrap_or(cluster.epoch());
+        cluster.start_member(2, epoch, false);
         cluster.join(2, &[0]);
-        let took = cluster.await_for(3 * SECOND, Cluster::agrees_all_alive);
+        let took = cluster.await_for(3 * SECOND, TICK, Cluster::agrees_all_alive);
         assert!(took.is_some(), "seed {seed}: back with epoch {epoch}");
     }
 }
@@ -59,24 +68,44 @@ fn a_member_that_restarts_before_anyone_noticed_is_never_called_dead() {
         let restarted = cluster.elapsed();
         cluster.crash(1);
         cluster.run_for(SECOND);
-        cluster.start_member(1, 2);
+        let epoch = cluster.epoch();
+        cluster.start_member(1, epoch, seed % 2 == 0);
         cluster.join(1, &[0]);
         cluster.run_for(30 * SECOND);
         assert!(cluster.agrees_all_alive());
-        assert_eq!(cluster.history.deaths_since(restarted), 0);
+        assert_eq!(cluster.record.deaths_since(restarted), 0);
     }
 }
 
-fn crash_one(count: usize, loss: f64, seed: u64, config: &Config) {
+#[test]
+fn a_cluster_that_lost_all_power_comes_back_from_the_books_of_its_members() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::joined(6, seed);
+        // One is away while the others go down, and comes back last: it is in the books all the same.
+        cluster.crash(5);
+        cluster.run_for(20 * SECOND);
+        (0..5).for_each(|index| cluster.crash(index));
+        cluster.run_for(60 * SECOND);
+        for index in 0..6 {
+            let epoch = cluster.epoch();
+            cluster.start_member(index, epoch, true);
+            cluster.run_for(SECOND);
+        }
+        let took = cluster.await_for(40 * SECOND, TICK, Cluster::agrees_all_alive);
+        assert!(took.is_some(), "seed {seed}: no seed was named again");
+    }
+}
+
+fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     let mut cluster = Cluster::new(seed);
-    cluster.config = config.clone();
+    cluster.config = config;
     for index in 0..count {
-        cluster.add(&format!("n{index}"), 1);
+        cluster.add(index as u32);
         cluster.join(index, &[0]);
     }
     cluster.run_for(10 * SECOND);
     assert!(cluster.agrees_all_alive(), "the cluster forms");
-    cluster.loss = loss;
+    cluster.network.loss = loss;
     crash_and_check(&mut cluster, seed);
 }
 
@@ -85,31 +114,27 @@ fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     let jitter = cluster.random_millis(7000);
     cluster.run_for(10 * SECOND + jitter);
     let victim = cluster.random_index();
-    let name = cluster.member(victim).local().id.clone();
+    let name = cluster.name(victim).0;
     let crashed = cluster.elapsed();
-    assert_eq!(cluster.history.deaths_since(Duration::ZERO), 0, "seed {seed}: nobody died yet");
+    assert_eq!(cluster.record.deaths_since(Duration::ZERO), 0, "seed {seed}: nobody died yet");
     cluster.crash(victim);
     cluster.run_for(20 * SECOND);
     let observers = cluster.running();
-    let last_word = cluster.history.last_spoken(victim, &observers).expect("it spoke");
-    let first =
-        |observer, wanted: &dyn Fn(&Event<String>) -> bool| cluster.history.first(observer, crashed, wanted);
-    let suspected = observers.iter().filter_map(|observer| {
-        first(*observer, &|event| matches!(event, Event::Suspected(member) if member.id == name))
-    });
+    let last_word = cluster.record.last_heard(victim);
+    let suspected =
+        observers.iter().filter_map(|it| cluster.record.first(*it, name, What::Suspected, crashed));
     let after = suspected.min().map(|at| at - crashed);
     assert!(after.is_some_and(|after| after <= 6 * SECOND), "seed {seed}: suspected after {after:?}");
     for observer in &observers {
-        let dead = first(*observer, &|event| matches!(event, Event::Dead(member) if member.id == name));
+        let dead = cluster.record.first(*observer, name, What::Dead, crashed);
         let dead = dead.unwrap_or_else(|| panic!("seed {seed}: {observer} knows of the death"));
         let silence = dead - last_word;
         assert!(silence >= cluster.config.dead_after, "seed {seed}: dead after {silence:?} of silence");
         let bound = cluster.config.dead_after + 2 * SECOND;
         assert!(dead - crashed <= bound, "seed {seed}: dead {:?} after the crash", dead - crashed);
     }
-    assert_eq!(
-        cluster.history.deaths_since(Duration::ZERO),
-        observers.len(),
-        "seed {seed}: only the dead died"
-    );
+    let deaths = cluster.record.deaths_since(Duration::ZERO);
+    assert_eq!(deaths, observers.len(), "seed {seed}: only the dead died");
 }
+
+const TICK: Duration = Duration::from_millis(20);

@@ -1,9 +1,15 @@
-//! Whole clusters in virtual time: what membership promises, over lossy, cut and healing networks.
+//! Clusters of the shipped state machine over a network that loses, repeats, delays and cuts.
 
 mod cluster;
-mod history;
+mod name;
+mod network;
+mod node;
+mod record;
+mod view;
 
 mod crash;
 mod faults;
 mod joining;
+mod properties;
 mod quiet;
+mod versions;

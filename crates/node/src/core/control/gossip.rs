@@ -42,11 +42,11 @@ impl Control {
         self.gossip.next = host.now.instant + self.gossip.interval;
         let deadline = host.now.instant + self.gossip.interval;
         for (name, address) in self.swim.gossip_targets(self.gossip.fanout) {
-            let transmit = self.swim.gossip_payload(&name, host.now.instant);
-            let (id, swim) =
-                transmit.map_or((None, Vec::new()), |transmit| (Some(transmit.id), transmit.payload));
+            let mut swim = Vec::new();
+            let transmit = self.swim.gossip_payload(&name, host.now.instant, &mut swim);
+            let id = transmit.map(|transmit| transmit.id);
             let gossip = self.gossip_message(host, Bytes::from(swim));
-            let to = Callee { name: Some(name.clone()), address };
+            let to = Callee { name: Some(name.clone()), address: address.to_string() };
             self.call(host, Purpose::Gossip { peer: name, swim: id }, to, Request::Gossip(gossip), deadline);
         }
         self.gossip.next_slot = self.gossip.next_slot.wrapping_add(DIGESTS);

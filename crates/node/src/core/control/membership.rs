@@ -25,34 +25,36 @@ impl Control {
     pub(crate) fn drive(&mut self, host: &Host<'_>) {
         loop {
             self.perform_replication(host);
-            let Some(output) = self.swim.poll_output() else { return };
+            let mut payload = Vec::new();
+            let Some(output) = self.swim.poll_output(&mut payload) else { return };
             match output {
-                Output::Transmit(transmit) => self.transmit(host, transmit),
-                Output::Reply { request, payload } => self.answer_later(host, request, payload),
+                Output::Transmit(transmit) => self.transmit(host, transmit, payload),
+                Output::Reply { request } => self.answer_later(host, request, payload),
                 Output::Event(event) => self.on_swim_event(host, event),
             }
         }
     }
 
-    fn transmit(&mut self, host: &Host<'_>, transmit: Transmit<String>) {
-        let swim = Bytes::from(transmit.payload);
+    fn transmit(&mut self, host: &Host<'_>, transmit: Transmit<String>, payload: Vec<u8>) {
+        let swim = Bytes::from(payload);
         let request = match transmit.kind {
             TransmitKind::PingDirect | TransmitKind::PingIndirect => {
                 Request::Ping(Ping { swim, wall_millis: host.now.wall_millis, joining: None })
             }
-            TransmitKind::Gossip | TransmitKind::Join | TransmitKind::Leave => {
+            TransmitKind::Gossip | TransmitKind::Sync | TransmitKind::Leave => {
                 Request::Gossip(self.bare_gossip(swim))
             }
         };
-        let to = Callee { name: transmit.peer, address: transmit.to };
+        let to = Callee { name: transmit.peer, address: transmit.to.to_string() };
         self.call(host, Purpose::Swim(transmit.id), to, request, transmit.deadline);
     }
 
     pub(crate) fn answer_ping(&mut self, host: &Host<'_>, from: &str, ping: &Ping) -> PingAnswer {
         let mut swim = Vec::new();
         if !ping.swim.is_empty() {
-            match self.swim.handle_message(&from.to_owned(), &ping.swim, host.now.instant) {
-                Ok(Handled::Reply(reply)) => swim = reply,
+            let now = host.now.instant;
+            match self.swim.handle_message(&from.to_owned(), &ping.swim, now, now, &mut swim) {
+                Ok(Handled::Replied) => {}
                 Ok(Handled::Deferred(request)) => {
                     let id = self.next_call;
                     self.next_call += 1;
@@ -149,7 +151,7 @@ impl Control {
 
     /// A reply that SWIM cannot read is as good as none: its own timers take care of it.
     fn take_swim_reply(&mut self, transmit: TransmitId, reply: &[u8], now: Instant) {
-        if self.swim.handle_reply(transmit, reply, now).is_err() {
+        if self.swim.handle_reply(transmit, reply, now, now).is_err() {
             self.swim.handle_send_failure(transmit, SendFailure::Closed, now);
         }
     }
@@ -159,9 +161,10 @@ impl Control {
         if swim.is_empty() {
             return Bytes::new();
         }
-        match self.swim.handle_message(&from.to_owned(), swim, host.now.instant) {
-            Ok(Handled::Reply(reply)) => Bytes::from(reply),
-            Ok(_) | Err(_) => Bytes::new(),
+        let (now, mut reply) = (host.now.instant, Vec::new());
+        match self.swim.handle_message(&from.to_owned(), swim, now, now, &mut reply) {
+            Ok(Handled::Replied) => Bytes::from(reply),
+            Ok(Handled::Deferred(_)) | Err(_) => Bytes::new(),
         }
     }
 
@@ -171,8 +174,8 @@ impl Control {
             Swim::Up(member) => self.on_member(host, &member, Some("alive")),
             Swim::Updated(member) => self.on_member(host, &member, None),
             Swim::Refuted(member) => self.on_member(host, &member, Some("alive")),
-            Swim::Suspected(member) => self.on_member(host, &member, Some("suspect")),
-            Swim::Dead(member) => self.on_gone(host, member.id, "dead"),
+            Swim::Suspected { member, .. } => self.on_member(host, &member, Some("suspect")),
+            Swim::Dead { member, .. } => self.on_gone(host, member.id, "dead"),
             Swim::Left(member) => self.on_gone(host, member.id, "left"),
             Swim::Conflict(member) => {
                 self.conflicts += 1;
@@ -180,6 +183,7 @@ impl Control {
                     format!("another live process shows this name, at {}; stop one of the two", member.addr);
                 self.notice(Notice::Conflict { name: member.id, detail });
             }
+            Swim::SelfAccused(_) | Swim::SelfLagging(_) | Swim::Isolated | Swim::Healed => {}
             Swim::LeaveDrained => self.effects.push_back(Effect::LeaveDrained),
         }
     }
@@ -189,9 +193,10 @@ impl Control {
         if name == self.replicator.local().name {
             return;
         }
-        if !member.addr.is_empty() && self.addresses.get(&name) != Some(&member.addr) {
-            self.addresses.insert(name.clone(), member.addr.clone());
-            self.log(host, &Record::PeerAddress { name: name.clone(), address: member.addr.clone() });
+        let address = member.addr.to_string();
+        if !address.is_empty() && self.addresses.get(&name) != Some(&address) {
+            self.addresses.insert(name.clone(), address.clone());
+            self.log(host, &Record::PeerAddress { name: name.clone(), address });
         }
         let is_guest = NodeMeta::decode(&member.meta).is_some_and(|meta| meta.is_guest);
         let is_alive = matches!(member.state, State::Alive | State::Suspect);

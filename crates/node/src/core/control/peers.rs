@@ -260,7 +260,7 @@ impl Control {
     }
 
     pub(super) fn address_of(&self, peer: &str) -> Option<String> {
-        let member = self.swim.member(&peer.to_owned()).map(|member| member.addr.clone());
+        let member = self.swim.member(&peer.to_owned()).map(|member| member.addr.to_string());
         member.filter(|address| !address.is_empty()).or_else(|| self.addresses.get(peer).cloned())
     }
 }

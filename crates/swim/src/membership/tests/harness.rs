@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::codec;
 use crate::input::TransmitId;
 use crate::message::{Body, Header, Update};
-use crate::{Config, Event, Handled, Local, Member, MessageError, Output, State, Swim, TransmitKind};
+use crate::{
+    Config, Event, Handled, Local, Member, MessageError, Output, RequestId, State, Swim, TransmitKind,
+};
 
 /// The member "me" of cluster 7, with its first probe at 1 s after its start.
 pub(super) struct Subject {
@@ -19,6 +21,13 @@ pub(super) enum Out {
     Event(String),
     Sent { kind: TransmitKind, to: String, body: Body<String>, records: Vec<String> },
     Replied { body: Body<String> },
+}
+
+/// What became of a request, with the reply's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    Reply(Vec<u8>),
+    Deferred(RequestId),
 }
 
 impl Subject {
@@ -55,9 +64,32 @@ impl Subject {
         body: &Body<String>,
         records: &[Member<String>],
         millis: u64,
-    ) -> Result<Handled, MessageError> {
-        let bytes = message(from.1, body, records);
-        self.swim.handle_message(&from.0.to_owned(), &bytes, self.at(millis))
+    ) -> Result<Received, MessageError> {
+        self.receive_bytes(from.0, &message(from.1, body, records), millis)
+    }
+
+    pub(super) fn receive_bytes(
+        &mut self,
+        from: &str,
+        bytes: &[u8],
+        millis: u64,
+    ) -> Result<Received, MessageError> {
+        self.run_to(millis);
+        let (now, mut reply) = (self.at(millis), Vec::new());
+        let handled = self.swim.handle_message(&from.to_owned(), bytes, now, now, &mut reply)?;
+        Ok(match handled {
+            Handled::Replied => Received::Reply(reply),
+            Handled::Deferred(request) => Received::Deferred(request),
+        })
+    }
+
+    /// The address of the next request, with its id, when it is the next output.
+    pub(super) fn next_request(&mut self) -> (TransmitId, Vec<u8>) {
+        let mut payload = Vec::new();
+        match self.swim.poll_output(&mut payload) {
+            Some(Output::Transmit(transmit)) => (transmit.id, payload),
+            other => panic!("not a request: {other:?}"),
+        }
     }
 
     /// What the reply to such a message says.
@@ -69,7 +101,7 @@ impl Subject {
         millis: u64,
     ) -> (Header, Body<String>, Vec<String>) {
         match self.receive(from, body, records, millis) {
-            Ok(Handled::Reply(bytes)) => {
+            Ok(Received::Reply(bytes)) => {
                 let message = codec::decode::<String>(&bytes, 7).unwrap();
                 (message.header, message.body, message.updates.iter().map(brief).collect())
             }
@@ -79,15 +111,41 @@ impl Subject {
 
     pub(super) fn answer(&mut self, id: TransmitId, incarnation: u64, body: &Body<String>, millis: u64) {
         let bytes = message(incarnation, body, &[]);
-        self.swim.handle_reply(id, &bytes, self.at(millis)).unwrap();
+        self.run_to(millis);
+        let now = self.at(millis);
+        self.swim.handle_reply(id, &bytes, now, now).unwrap();
     }
 
     pub(super) fn outputs(&mut self) -> Vec<Out> {
         self.outputs_with_ids().into_iter().map(|(_, out)| out).collect()
     }
 
+    /// Becomes another member than "me".
+    pub(super) fn rename(&mut self, id: &str) {
+        let config = self.swim.config.clone();
+        let others: Vec<_> = self.swim.members().filter(|member| member.id != "me").cloned().collect();
+        self.swim = Swim::new(config, local(id, 1), 7, 2, self.start).unwrap();
+        self.swim.import(others, self.start);
+        self.outputs();
+    }
+
+    /// What was reported; what was sent meanwhile is of no interest.
+    pub(super) fn events(&mut self) -> Vec<Out> {
+        self.outputs().into_iter().filter(|out| matches!(out, Out::Event(_))).collect()
+    }
+
+    /// No more probes in turn, for what is not about them.
+    pub(super) fn stop_probing(&mut self) {
+        self.swim.timers.cancel(crate::timer::Timer::ProbeRound);
+    }
+
     pub(super) fn outputs_with_ids(&mut self) -> Vec<(Option<TransmitId>, Out)> {
-        std::iter::from_fn(|| self.swim.poll_output()).map(out_of).collect()
+        let mut outs = Vec::new();
+        let mut payload = Vec::new();
+        while let Some(output) = self.swim.poll_output(&mut payload) {
+            outs.push(out_of(output, &payload));
+        }
+        outs
     }
 
     pub(super) fn state_of(&self, id: &str) -> (u64, State) {
@@ -101,15 +159,24 @@ pub(super) fn local(id: &str, epoch: u64) -> Local<String> {
 }
 
 pub(super) fn record(id: &str, epoch: u64, incarnation: u64, state: State) -> Member<String> {
-    Member { id: id.to_owned(), epoch, incarnation, state, addr: format!("{id}:7500"), meta: Vec::new() }
+    Member {
+        id: id.to_owned(),
+        epoch,
+        incarnation,
+        state,
+        addr: format!("{id}:7500").into(),
+        meta: [].into(),
+    }
 }
 
-/// A message of a process of epoch 1; suspects are said to have been heard 3 s ago.
+/// A message of a process of epoch 1. Suspects are said to have been heard 3 s ago, the dead to be so for as long;
+/// "c" is who accuses.
 pub(super) fn message(incarnation: u64, body: &Body<String>, records: &[Member<String>]) -> Vec<u8> {
-    let header = Header { epoch: 1, incarnation, wants_exchange: false };
-    let mut bytes = codec::encode_head(7, header, body);
+    let header = Header { epoch: 1, incarnation, digest: 0, wants_record: false, is_quiet: false };
+    let mut bytes = Vec::new();
+    codec::encode_head(&mut bytes, 7, header, body);
     for record in records {
-        codec::encode_update(&mut bytes, record, Duration::from_secs(3));
+        codec::encode_record(&mut bytes, record, Duration::from_secs(3), &["c".to_owned()]);
     }
     bytes
 }
@@ -127,16 +194,16 @@ pub(super) fn ping(target: &str) -> Body<String> {
     Body::Ping { target: target.to_owned() }
 }
 
-fn out_of(output: Output<String>) -> (Option<TransmitId>, Out) {
+fn out_of(output: Output<String>, payload: &[u8]) -> (Option<TransmitId>, Out) {
     match output {
         Output::Transmit(transmit) => {
-            let message = codec::decode::<String>(&transmit.payload, 7).unwrap();
+            let message = codec::decode::<String>(payload, 7).unwrap();
             let records = message.updates.iter().map(brief).collect();
-            let (kind, to, body) = (transmit.kind, transmit.to, message.body);
+            let (kind, to, body) = (transmit.kind, transmit.to.to_string(), message.body);
             (Some(transmit.id), Out::Sent { kind, to, body, records })
         }
-        Output::Reply { payload, .. } => {
-            (None, Out::Replied { body: codec::decode::<String>(&payload, 7).unwrap().body })
+        Output::Reply { .. } => {
+            (None, Out::Replied { body: codec::decode::<String>(payload, 7).unwrap().body })
         }
         Output::Event(event) => (None, Out::Event(event_text(&event))),
     }
@@ -145,19 +212,23 @@ fn out_of(output: Output<String>) -> (Option<TransmitId>, Out) {
 fn event_text(event: &Event<String>) -> String {
     let (word, member) = match event {
         Event::Up(member) => ("up", member),
-        Event::Suspected(member) => ("suspected", member),
+        Event::Suspected { member, .. } => ("suspected", member),
         Event::Refuted(member) => ("refuted", member),
-        Event::Dead(member) => ("dead", member),
+        Event::Dead { member, .. } => ("dead", member),
         Event::Left(member) => ("left", member),
         Event::Updated(member) => ("updated", member),
         Event::Conflict(member) => ("conflict", member),
+        Event::SelfAccused(member) => ("accused", member),
+        Event::SelfLagging(_) => return "lagging".to_owned(),
+        Event::Isolated => return "isolated".to_owned(),
+        Event::Healed => return "healed".to_owned(),
         Event::LeaveDrained => return "drained".to_owned(),
     };
     format!("{word} {}", brief_member(member))
 }
 
-fn brief(update: &Update<String>) -> String {
-    brief_member(&update.member)
+pub(super) fn brief(update: &Update<'_, String>) -> String {
+    brief_member(&update.to_member(None))
 }
 
 fn brief_member(member: &Member<String>) -> String {

@@ -1,8 +1,8 @@
 //! Probes, direct and through helpers.
 
-use super::harness::{Out, Subject, event, ping, record, sent};
+use super::harness::{Out, Received, Subject, event, ping, record, sent};
 use crate::message::Body;
-use crate::{Config, Handled, MessageError, SendFailure, State, TransmitKind};
+use crate::{Config, Link, MessageError, SendFailure, State, TransmitKind};
 
 #[test]
 fn a_probe_that_is_answered_leaves_no_trace() {
@@ -35,11 +35,11 @@ fn probe_node_asks_helpers_after_the_timeout_and_suspects_after_the_interval() {
     let mut asked = me.outputs();
     asked.sort_by_key(|out| format!("{out:?}"));
     let helpers = ["b", "c", "d"].into_iter().filter(|id| *id != target);
-    let expected: Vec<_> =
-        helpers.map(|helper| sent(TransmitKind::PingIndirect, helper, body.clone(), &[])).collect();
-    assert_eq!(asked, expected);
+    let again = sent(TransmitKind::PingDirect, &target, ping(&target), &[]);
+    let requests = helpers.map(|helper| sent(TransmitKind::PingIndirect, helper, body.clone(), &[]));
+    assert_eq!(asked, [again.clone()].into_iter().chain(requests).collect::<Vec<_>>());
     me.run_to(1999);
-    assert_eq!(me.outputs(), []);
+    assert_eq!(me.outputs(), [again], "once more half way to the verdict");
     me.swim.handle_timeout(me.at(2000));
     let suspicion = format!("{target} 1.0 Suspect");
     let told = sent(TransmitKind::Gossip, &target, Body::Gossip, &[&suspicion]);
@@ -67,8 +67,8 @@ fn a_helper_that_reached_the_target_ends_the_probe() {
     let mut me = Subject::knowing(&["b", "c"]);
     me.run_to(1500);
     let outputs = me.outputs_with_ids();
-    let [_, (Some(id), Out::Sent { body: Body::PingRequest { target }, .. })] = &outputs[..] else {
-        panic!("a ping and a request");
+    let [_, _, (Some(id), Out::Sent { body: Body::PingRequest { target }, .. })] = &outputs[..] else {
+        panic!("two pings and a request: {outputs:?}");
     };
     me.answer(*id, 0, &Body::RelayedAck { target: target.clone(), epoch: 1 }, 1600);
     assert_eq!(me.swim.last_heard(target), Some(me.at(1600)));
@@ -108,7 +108,7 @@ fn a_verdict_does_not_hold_for_a_later_incarnation() {
 fn a_ping_on_behalf_of_another_is_answered_when_the_target_answers() {
     let mut me = Subject::knowing(&["a", "b"]);
     let asked = me.receive(("a", 0), &Body::PingRequest { target: "b".to_owned() }, &[], 100).unwrap();
-    assert!(matches!(asked, Handled::Deferred(_)));
+    assert!(matches!(asked, Received::Deferred(_)));
     let outputs = me.outputs_with_ids();
     let [(Some(id), out)] = &outputs[..] else {
         panic!("one ping");
@@ -140,10 +140,7 @@ fn a_ping_for_another_member_or_of_another_cluster_changes_nothing() {
     assert_eq!(me.receive(("b", 0), &request, &news, 100), Err(MessageError::UnknownTarget));
     assert!(matches!(me.receive(("b", 0), &Body::Ack, &news, 100), Err(MessageError::Malformed(_))));
     let foreign = [8; 40];
-    assert_eq!(
-        me.swim.handle_message(&"b".to_owned(), &foreign, me.at(100)),
-        Err(MessageError::OtherCluster)
-    );
+    assert_eq!(me.receive_bytes("b", &foreign, 100), Err(MessageError::OtherCluster));
     assert_eq!((me.outputs(), me.state_of("b")), (Vec::new(), (0, State::Alive)));
     assert_eq!((me.swim.last_heard(&"b".to_owned()), me.swim.counters().messages_refused), (None, 4));
 }
@@ -151,8 +148,10 @@ fn a_ping_for_another_member_or_of_another_cluster_changes_nothing() {
 #[test]
 fn a_broken_link_hastens_a_probe_and_proves_nothing() {
     let mut me = Subject::knowing(&["b"]);
-    me.swim.handle_link_down(&"b".to_owned(), me.at(100));
-    me.swim.handle_link_down(&"b".to_owned(), me.at(101));
+    me.swim.handle_link(&"b".to_owned(), Link::Up, me.at(99));
+    assert_eq!(me.outputs(), []);
+    me.swim.handle_link(&"b".to_owned(), Link::Down, me.at(100));
+    me.swim.handle_link(&"b".to_owned(), Link::Down, me.at(101));
     assert_eq!(me.outputs(), [sent(TransmitKind::PingDirect, "b", ping("b"), &[])]);
     assert_eq!(me.state_of("b"), (0, State::Alive));
 }

@@ -1,0 +1,102 @@
+//! From an accusation to its end: refuted, taken back, or dead.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use super::{Swim, Timer};
+use crate::fault;
+use crate::member::{MemberId, State};
+use crate::member_list::Slot;
+use crate::output::DeathReason;
+use crate::suspicion::{EVIDENCE_SLACK, Patience, Step};
+
+impl<I: MemberId> Swim<I> {
+    /// An own probe has failed: the target is suspected, or one that is suspected has a further accuser. It is told
+    /// at once.
+    pub(super) fn accuse(&mut self, target: Slot) {
+        let me = self.local().id.clone();
+        let mut member = self.members.at(target).member.clone();
+        if member.state == State::Suspect {
+            let suspicion = self.members.at_mut(target).suspicion.as_mut();
+            if !suspicion.is_some_and(|suspicion| suspicion.accuse(me)) {
+                return;
+            }
+            self.counters.confirmations += 1;
+            self.on_suspicion(target);
+        } else {
+            member.state = if fault::is_off("suspicion comes first") { State::Dead } else { State::Suspect };
+            self.counters.suspicions += 1;
+            self.replace(member, DeathReason::Silence, |suspicion| {
+                suspicion.accuse(me);
+            });
+        }
+        self.spread(target);
+        self.tell(target, false);
+    }
+
+    /// Takes in what another says of a suspect: who accuses it, and how old its last sign of life is. Tells on what
+    /// is news to others.
+    pub(super) fn hear_suspicion(&mut self, slot: Slot, age: Duration, accusers: &[I]) {
+        let (now, cap) = (self.now, 2 * self.config.probe_interval);
+        let entry = self.members.at_mut(slot);
+        let before = entry.evidence();
+        let Some(suspicion) = &mut entry.suspicion else {
+            return;
+        };
+        suspicion.hear(age, cap, now);
+        let further = accusers.iter().filter(|accuser| suspicion.accuse((*accuser).clone())).count();
+        let after = entry.evidence();
+        self.on_suspicion(slot);
+        let is_stale = now.checked_sub(age).is_none_or(|told| told + EVIDENCE_SLACK < after);
+        let is_fresher = after > before + EVIDENCE_SLACK;
+        if further > 0 || is_fresher || (is_stale && !self.news.contains(slot)) {
+            self.spread(slot);
+        }
+    }
+
+    /// Whoever first hears of a suspicion asks the suspect, so that of all some do: the suspect hears of it early,
+    /// and when it is dead indeed, there are soon enough accusers.
+    pub(super) fn probe_out_of_turn(&mut self, slot: Slot) {
+        if fault::is_off("suspects are probed out of turn") || !self.is_running() {
+            return;
+        }
+        let wanted = 2.0 * self.config.confirmations.max(1) as f64;
+        let probability = (wanted / self.members.peers_up_count().max(1) as f64).min(1.0);
+        if self.rng.random_bool(probability) {
+            self.probe(slot);
+        }
+    }
+
+    /// Takes a suspicion as far as it is due.
+    pub(super) fn on_suspicion(&mut self, slot: Slot) {
+        let patience = self.patience();
+        let now = self.now;
+        let entry = self.members.at_mut(slot);
+        let evidence = entry.evidence();
+        let Some(suspicion) = &mut entry.suspicion else {
+            return;
+        };
+        match suspicion.step(evidence, patience, &self.config, now) {
+            Step::Wait(until) => self.timers.arm(Timer::Suspicion(slot), until),
+            Step::LastCall(until) => {
+                self.timers.arm(Timer::Suspicion(slot), until);
+                self.spread(slot);
+            }
+            Step::Die => {
+                let mut member = entry.member.clone();
+                member.state = State::Dead;
+                self.counters.deaths += 1;
+                self.replace(member, DeathReason::Silence, |_| {});
+                self.spread(slot);
+            }
+        }
+    }
+
+    /// In clusters below four there may be nobody left to confirm.
+    fn patience(&self) -> Patience {
+        let peers = self.members.peers_up_count();
+        let confirmations = if peers < 3 { 0 } else { self.config.confirmations.min(peers - 1) };
+        Patience { confirmations, awareness: self.awareness.score() }
+    }
+}

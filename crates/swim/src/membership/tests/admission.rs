@@ -1,0 +1,120 @@
+//! What is not taken from others, however it is said.
+
+use std::time::Duration;
+
+use super::harness::{Out, Received, Subject, event, message, ping, record, sent};
+use crate::codec;
+use crate::member_list::BUCKETS;
+use crate::message::{Ask, Body, Header};
+use crate::{INCARNATION_MAX, Member, MessageError, State, TransmitKind};
+
+#[test]
+fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
+    for accuser in ["b", "me", "nobody", ""] {
+        let mut me = Subject::knowing(&["b", "c"]);
+        let mut bytes = message(0, &Body::Gossip, &[]);
+        let accusers: Vec<_> = [accuser.to_owned()].into_iter().filter(|id| !id.is_empty()).collect();
+        codec::encode_record(&mut bytes, &record("b", 1, 0, State::Suspect), Duration::ZERO, &accusers);
+        me.receive_bytes("c", &bytes, 100).unwrap();
+        assert_eq!(
+            (me.state_of("b"), me.swim.counters().updates_refused),
+            ((0, State::Alive), 1),
+            "{accuser:?}"
+        );
+        assert_eq!(me.outputs(), []);
+    }
+}
+
+#[test]
+fn a_leap_of_an_incarnation_is_taken_from_the_member_itself_only() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    for state in [State::Dead, State::Left, State::Alive] {
+        me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 1 << 33, state)], 100).unwrap();
+    }
+    assert_eq!((me.state_of("b"), me.swim.counters().updates_refused), ((0, State::Alive), 3));
+    me.receive(("b", 1 << 33), &Body::Gossip, &[record("b", 1, 1 << 33, State::Alive)], 110).unwrap();
+    assert_eq!(me.state_of("b"), (1 << 33, State::Alive));
+}
+
+#[test]
+fn a_word_at_the_greatest_incarnation_is_refuted_by_a_new_epoch() {
+    let mut me = Subject::knowing(&["b"]);
+    let word = record("me", 1, INCARNATION_MAX, State::Dead);
+    let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100);
+    assert_eq!(records, ["me 2.0 Alive"]);
+    let beyond = codec_with_stamp(u64::MAX >> 1, INCARNATION_MAX + 1);
+    assert!(matches!(me.receive_bytes("b", &beyond, 110), Err(MessageError::Malformed(_))));
+}
+
+#[test]
+fn an_exchange_speaks_for_its_sender_or_is_refused() {
+    let mut me = Subject::knowing(&["b"]);
+    let ask = || Ask::Differing([0; BUCKETS]);
+    let body = Body::Sync { instance: 1, ask: ask() };
+    for records in [vec![], vec![record("b", 1, 9, State::Left)]] {
+        assert_eq!(me.receive(("mallory", 0), &body, &records, 100), Err(MessageError::NotOfTheSender));
+    }
+    assert_eq!((me.state_of("b"), me.outputs()), ((0, State::Alive), vec![]));
+    assert_eq!(me.swim.member(&"mallory".to_owned()), None);
+}
+
+#[test]
+fn one_that_joins_is_told_on_when_it_has_answered_a_ping() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    let body = Body::Sync { instance: 1, ask: Ask::Differing([0; BUCKETS]) };
+    me.receive(("new", 0), &body, &[record("new", 1, 0, State::Alive)], 100).unwrap();
+    let outputs = me.outputs_with_ids();
+    let [(None, up), (Some(id), asked)] = &outputs[..] else {
+        panic!("an event and a ping: {outputs:?}");
+    };
+    assert_eq!(*up, event("up new 1.0 Alive"));
+    assert_eq!(*asked, sent(TransmitKind::PingDirect, "new", ping("new"), &[]));
+    me.run_to(400);
+    assert_eq!(me.outputs(), [], "nobody hears of it before");
+    me.answer(*id, 0, &Body::Ack, 450);
+    me.run_to(650);
+    let told = me.outputs();
+    assert!(!told.is_empty());
+    let is_news = |out: &Out| matches!(out, Out::Sent { records, .. } if records == &["new 1.0 Alive"]);
+    assert!(told.iter().any(is_news), "{told:?}");
+}
+
+#[test]
+fn refused_messages_change_nothing_that_can_be_seen() {
+    let mut me = Subject::knowing(&["b"]);
+    let before = (me.swim.version(), me.swim.digest());
+    let dead = [record("b", 1, 0, State::Dead)];
+    let mut foreign = message(0, &Body::Gossip, &dead);
+    foreign[0] ^= 1;
+    let mut cut = message(0, &Body::Gossip, &dead);
+    cut.pop();
+    let longer = vec![0; codec::MESSAGE_BYTES_MAX + 1];
+    for bytes in [foreign, cut, longer, message(0, &Body::Ack, &dead), message(0, &ping("c"), &dead)] {
+        assert!(me.receive_bytes("b", &bytes, 100).is_err());
+    }
+    assert_eq!((me.swim.version(), me.swim.digest(), me.outputs()), (before.0, before.1, vec![]));
+    assert_eq!(me.swim.counters().messages_refused, 5);
+}
+
+#[test]
+fn a_relayed_departure_of_a_live_member_is_refuted_by_it() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[record("me", 1, 4, State::Left)], 100);
+    assert_eq!(records, ["me 1.5 Alive"]);
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 1, State::Left)], 110).unwrap();
+    let Ok(Received::Reply(reply)) = me.receive(("b", 0), &ping("me"), &[], 120) else {
+        panic!("answered at once");
+    };
+    let told = codec::decode::<String>(&reply, 7).unwrap();
+    assert_eq!(told.updates.first().map(super::harness::brief), Some("b 1.1 Left".to_owned()));
+}
+
+fn codec_with_stamp(epoch: u64, incarnation: u64) -> Vec<u8> {
+    let header = Header { epoch, incarnation, digest: 0, wants_record: false, is_quiet: false };
+    let mut bytes = Vec::new();
+    codec::encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
+    let member: Member<String> = record("b", epoch, incarnation, State::Alive);
+    codec::encode_record(&mut bytes, &member, Duration::ZERO, &[]);
+    bytes
+}
