@@ -70,3 +70,7 @@ pub use crate::member::{
 };
 pub use crate::membership::Swim;
 pub use crate::output::{DeathReason, Event, Health, Output, Transmit, TransmitKind};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -185,7 +185,13 @@ impl<I: MemberId> Swim<I> {
                 if matches!(exchange.stage, Stage::Compare) {
                     exchange.buckets = *differing;
                 }
-                exchange.stage = more_after.clone().map_or(Stage::Push(None), Stage::Pull);
+                // Pages go forward, so an exchange comes to an end whatever the other says.
+                let asked_after = match &exchange.stage {
+                    Stage::Pull(id) => Some(id),
+                    _ => None,
+                };
+                let more_after = more_after.clone().filter(|id| asked_after.is_none_or(|asked| id > asked));
+                exchange.stage = more_after.map_or(Stage::Push(None), Stage::Pull);
             }
             Stage::Push(_) | Stage::Pushed => {}
         }

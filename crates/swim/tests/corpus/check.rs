@@ -1,0 +1,58 @@
+//! What must hold of any bytes that come in.
+
+use std::time::{Duration, Instant};
+
+use trellis_swim::{Config, Local, Member, Output, State, Swim};
+
+/// Hands the bytes to a member as a request of a peer and as the reply to everything that it asks, and lets time pass.
+///
+/// # Panics
+///
+/// When something does not hold.
+pub(crate) fn take(bytes: &[u8]) {
+    let start = Instant::now();
+    let mut swim = subject(start);
+    let mut reply = Vec::new();
+    let before = (swim.version(), swim.digest(), swim.local().clone());
+    match swim.handle_message(&"peer".to_owned(), bytes, start, start, &mut reply) {
+        Ok(_) => assert!(reply.len() <= MESSAGE_BYTES_MAX),
+        Err(_) => assert_eq!((swim.version(), swim.digest(), swim.local().clone()), before),
+    }
+    let mut request = Vec::new();
+    for step in 1..40 {
+        let now = start + step * Duration::from_millis(500);
+        swim.handle_timeout(now);
+        while let Some(output) = swim.poll_output(&mut request) {
+            if let Output::Transmit(transmit) = output {
+                assert!(request.len() <= MESSAGE_BYTES_MAX);
+                let _ = swim.handle_reply(transmit.id, bytes, now, now);
+            }
+        }
+        assert!(swim.poll_timeout().is_some_and(|due| due > now));
+    }
+    assert!(swim.members().count() <= MEMBERS_MAX);
+    assert_eq!(swim.local().state, State::Alive);
+}
+
+fn subject(now: Instant) -> Swim<String> {
+    let local = Local { id: "me".to_owned(), epoch: 1, addr: "me:7500".to_owned(), meta: vec![1, 2] };
+    let config = Config { members_max: MEMBERS_MAX, ..Config::default() };
+    let mut swim = Swim::new(config, local, CLUSTER, 1, now).expect("a valid configuration");
+    let member = |id: &str, state| Member {
+        id: id.to_owned(),
+        epoch: 1,
+        incarnation: 0,
+        state,
+        addr: "x:7500".into(),
+        meta: [].into(),
+    };
+    let book = [member("peer", State::Alive), member("other", State::Alive), member("gone", State::Dead)];
+    swim.import(book, now);
+    swim.join(["seed:7500".to_owned()], now);
+    swim
+}
+
+/// The corpus is of this cluster.
+pub(crate) const CLUSTER: u64 = 7;
+const MEMBERS_MAX: usize = 16;
+const MESSAGE_BYTES_MAX: usize = 48 << 10;
