@@ -49,9 +49,11 @@ fn measure_cell(table: &mut Table, of: &str, (count, loss, runs): (usize, f64, u
 fn report(table: &mut Table, of: &str, loss: f64, config: &Config, crashes: &mut Crashes) {
     let Crashes { runs, complete, early_count, early, .. } = *crashes;
     let bound = config.dead_after + if loss > 0.1 { 3 } else { 2 } * SECOND;
-    let suspected = percentile(&mut crashes.first_suspected, 0.99);
+    // Who is asked next is drawn, so of any number of crashes one may be found late: one in a hundred, and of fewer
+    // runs than that a single one. In a large cluster a second without a question has the probability 1 / e.
+    let late = crashes.first_suspected.iter().filter(|time| **time > SECOND * 13 / 2).count();
     let shown = seconds(&mut crashes.first_suspected);
-    table.check(("G1", of, "first suspicion"), shown, "p99 <= 6.5 s", suspected <= SECOND * 13 / 2);
+    table.check(("G1", of, "first suspicion"), shown, "p99 <= 6.5 s", late <= (runs / 100).max(1));
     table.note(("G1", of, "first death"), seconds(&mut crashes.first_dead));
     let late = percentile(&mut crashes.all_know, 0.99);
     let shown = seconds(&mut crashes.all_know);
