@@ -46,7 +46,7 @@ fn run(members: &mut [Swim<u64>], buffers: &mut Buffers, start: Instant, end: In
 
 fn run_with_news(members: &mut [Swim<u64>], buffers: &mut Buffers, now: Instant) -> usize {
     let before = allocations();
-    members[3].update_meta(vec![1, 2, 3], now).unwrap();
+    members[3].update_meta(vec![1, 2, 3], now).expect("short metadata");
     run(members, buffers, now, now + Duration::from_secs(5));
     allocations() - before
 }

@@ -46,7 +46,9 @@ fn failures(rule: Option<&str>) -> BTreeSet<&'static str> {
     CHECKS.iter().filter(|(_, holds)| !holds()).map(|(name, _)| *name).collect()
 }
 
-const CHECKS: &[(&str, fn() -> bool)] = &[
+type Check = fn() -> bool;
+
+const CHECKS: &[(&str, Check)] = &[
     ("who wakes is alive to all again", who_wakes_is_alive_again),
     ("nobody dies of lost messages", nobody_dies_of_lost_messages),
     ("a partition heals", a_partition_heals),

@@ -55,8 +55,9 @@ quickcheck! {
 
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/corpus");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> =
+        files.map(|path| (path.clone(), fs::read(path).expect("a readable file"))).collect();
     files.sort();
     files
 }

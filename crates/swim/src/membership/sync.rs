@@ -142,7 +142,7 @@ impl<I: MemberId> Swim<I> {
             self.encode(into, entry);
             last = Some(&entry.member.id);
         }
-        if is_full { last.map(Clone::clone) } else { None }
+        last.filter(|_| is_full).cloned()
     }
 
     /// Takes a page in; what others are told of it is news.
