@@ -330,6 +330,10 @@ pub(crate) struct LogDir {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
+    /// Have a node take one now, and wait until it is there; needs a certificate with the role admin.
+    ///
+    /// Nodes take snapshots by themselves: every five minutes, when the log has grown by 500 MB, and when they stop.
+    Take,
     /// Read all of every snapshot and tell what is wrong; exit as wal verify does.
     Verify {
         #[command(flatten)]

@@ -120,6 +120,12 @@ fn member_json(member: &MemberStatus) -> Value {
             "logBytes": usage.log_bytes,
             "memoryBytes": usage.memory_bytes,
             "uptimeMillis": usage.uptime_millis,
+            "snapshot": usage.snapshot.map(|snapshot| json!({
+                "startLsn": snapshot.start_lsn,
+                "bytes": snapshot.bytes,
+                "ageMillis": snapshot.age_millis,
+            })),
+            "logBytesBehindSnapshot": usage.log_bytes_behind_snapshot,
         })),
     })
 }
@@ -193,6 +199,7 @@ mod tests {
             log_bytes: 1228,
             memory_bytes: 6_396_314,
             uptime_millis: 41_200,
+            ..trellis_rpc::NodeUsage::default()
         };
         MemberStatus { usage: Some(usage), last_heard_millis: None, ..member(name, MemberState::Alive, 0) }
     }

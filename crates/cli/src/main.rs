@@ -50,7 +50,7 @@ fn run(command: Command, global: &Global) -> Result<Answer, Failure> {
         Command::Certs(certs) => certs::run(certs, global),
         Command::Context(context) => context::run(context, global),
         Command::Wal(wal) => wal::run(wal, global),
-        Command::Snapshot(snapshot) => snapshot::run(snapshot),
+        Command::Snapshot(snapshot) => snapshot::run(snapshot, global),
         Command::Version => Ok(Answer::new(version::Version)),
         Command::Status => connect::call(global, cluster::status),
         Command::Incr(increment) => data::increment(&increment, global),

@@ -51,6 +51,7 @@ has_header!(
     DeleteKeyResponse,
     ListKeysResponse,
     GetClusterStatusResponse,
+    TakeSnapshotResponse,
 );
 
 fn invalid<T>(field: &'static str, problem: &'static str) -> Result<T, InvalidMessage> {
