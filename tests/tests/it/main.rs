@@ -11,6 +11,7 @@ mod members;
 mod readme;
 mod requests;
 mod shipped;
+mod snapshots;
 mod start;
 mod stopping;
 mod strangers;
