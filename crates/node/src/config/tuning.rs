@@ -128,8 +128,8 @@ pub struct LimitsConfig {
     /// The longest that a request may take, whatever deadline its client names. Default 30 s; at least 1 s. Too
     /// low: writes with `replicas` fail during a short cut; too high: waiting requests pile up.
     pub request_timeout: Duration,
-    /// How long a stopping node lets requests finish. Default 10 s. Too low: clients see broken calls; too high:
-    /// a stop takes long.
+    /// How long a stopping node lets requests finish, and then has for its last snapshot. Default 10 s. Too low: clients
+    /// see broken calls, and the next start replays the log; too high: a stop takes long.
     pub drain_timeout: Duration,
     /// How far the wall clock may be from the other members' median before last-writer-wins writes are refused.
     /// Default 500 ms; at least 10 ms. Too low: refusals; too high: a fast clock wins over later writes.

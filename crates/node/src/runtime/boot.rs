@@ -212,3 +212,34 @@ fn random() -> Result<u64, ServeError> {
 const RECORDS_BETWEEN_LOOKS: u64 = 1024;
 /// How long a seed may take to show that there is a cluster already.
 const SEED_PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_is_given_up_ends_at_its_next_look_and_lets_go_of_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { name: "n1".into(), data_dir: folder.path().join("data"), ..Config::default() };
+        let cancelled = Startup::default();
+        cancelled.cancel();
+        assert!(open_log(&config, "garden", &cancelled).unwrap().is_none());
+        let opened = open_log(&config, "garden", &Startup::default()).unwrap().unwrap();
+        assert!(opened.recovery.is_fresh());
+        let locked = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        assert!(locked.hint().is_some_and(|hint| hint.contains("another process")), "{locked}");
+    }
+
+    #[test]
+    fn a_snapshot_that_makes_no_sense_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { name: "n1".into(), data_dir: folder.path().join("data"), ..Config::default() };
+        let opened = open_log(&config, "garden", &Startup::default()).unwrap().unwrap();
+        let mut writer = opened.snapshots.begin(opened.log.durable()).unwrap();
+        writer.append_chunk(b"nonsense").unwrap();
+        let name = writer.finish(&opened.log, opened.log.durable()).unwrap().name;
+        drop(opened);
+        let refused = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        assert!(matches!(&refused, ServeError::Restore { path, .. } if path.ends_with(&name)), "{refused}");
+    }
+}
