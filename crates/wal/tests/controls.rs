@@ -9,8 +9,19 @@ use std::panic::catch_unwind;
 use trellis_wal::fault::{RULES, SNAPSHOT_RULES, switch_off};
 use trellis_wal::{Fault, Lsn, MemoryDisk, Operation};
 
+use crate::child::skip;
+use crate::power_cut::{FEATURES, NotSurvived, cut_power_often};
 use crate::support::{End, Node, Store, chunks_to, flip, log_of_sixty, records_to, segments, snapshots};
 
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/child.rs"]
+mod child;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/mounts.rs"]
+mod mounts;
+#[allow(dead_code, unused_imports, reason = "the test that all goes well is among the others")]
+#[path = "it/power_cut.rs"]
+mod power_cut;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "it/support.rs"]
 mod support;
@@ -26,6 +37,28 @@ fn every_rule_is_missed_when_it_is_off() {
     }
     switch_off(None);
 }
+
+/// What a disk in memory shows, a real one shows as well, where this machine can cut one off.
+#[test]
+fn rules_that_are_off_are_missed_when_a_real_file_system_loses_its_power() {
+    for (rule, features) in ON_EXT4 {
+        let variables = [("TRELLIS_WAL_TEST_RULE", *rule)];
+        match cut_power_often(features, CUTS_MAX, &variables) {
+            Err(NotSurvived::Lost(what)) => println!("{rule}: ext4 with {features}: {what}"),
+            Err(NotSurvived::Impossible(reason)) => return skip("rules on ext4", &reason),
+            Ok(cuts) => panic!("nothing is lost when this is off: {rule}: {cuts:?}"),
+        }
+    }
+}
+
+/// Each with the features of the file system on which it matters.
+const ON_EXT4: &[(&str, &str)] = &[
+    ("a group is synced", FEATURES[0]),
+    ("names are synced", FEATURES[1]),
+    ("a snapshot is synced", FEATURES[0]),
+    ("a snapshot's name is synced", FEATURES[0]),
+];
+const CUTS_MAX: u64 = 100;
 
 /// Runs all checks with a rule off and names those that fail.
 fn failures(rule: Option<&str>) -> BTreeSet<&'static str> {
