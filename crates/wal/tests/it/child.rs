@@ -17,7 +17,7 @@ impl Child {
     }
 
     /// Does so under another program, which is given the command in its last arguments, with more variables.
-    pub(crate) fn run_under(launcher: &[&str], name: &str, log: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn run_under(launcher: &[String], name: &str, log: &Path, variables: &[(&str, &str)]) -> Self {
         let binary = std::env::current_exe().unwrap();
         let mut command = match launcher.split_first() {
             Some((program, arguments)) => {
@@ -63,7 +63,10 @@ impl Drop for Child {
 
 /// In the other process: where its log is. A test that is run as one of all has none, and does nothing.
 pub(crate) fn log_of_child() -> Option<PathBuf> {
-    std::env::var_os(LOG_VARIABLE).map(PathBuf::from)
+    let log = std::env::var_os(LOG_VARIABLE)?;
+    #[cfg(trellis_fault)]
+    assert!(trellis_wal::fault::switch_off(std::env::var(RULE_VARIABLE).ok().as_deref()));
+    Some(log.into())
 }
 
 /// In the other process: tells the first one, whatever the harness prints in between.
@@ -94,5 +97,8 @@ pub(crate) fn skip(test: &str, reason: &str) {
     writeln!(std::io::stderr().lock(), "skipped: {test}: {reason}").unwrap();
 }
 
+/// Names the rule of the log that is off in the other process, in a build that has rules to switch off.
+#[cfg(trellis_fault)]
+pub(crate) const RULE_VARIABLE: &str = "TRELLIS_WAL_TEST_RULE";
 const LOG_VARIABLE: &str = "TRELLIS_WAL_TEST_LOG";
 const TOLD: &str = "told: ";

