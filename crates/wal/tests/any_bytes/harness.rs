@@ -5,6 +5,8 @@
 //! zeroes and its checksum, and what follows the header. With bit 1 the records or chunks behind the header get right
 //! checksums, as long as their lengths make sense.
 
+use std::ops::ControlFlow;
+
 use trellis_wal::tools::{
     DataLoss, Finding, Verdict, dump, inspect, inspect_snapshot, repair, verify, verify_snapshot,
 };
@@ -96,9 +98,14 @@ fn mend(kind: Kind, bytes: &mut [u8]) {
 fn look_at(disk: &MemoryDisk) {
     let before = contents(disk);
     verify(disk, |progress| assert!(progress.bytes_done <= progress.bytes_total, "{progress:?}")).to_string();
+    let mut shown_bytes = 0;
     inspect(disk).expect("a directory in memory can be read").to_string();
-    dump(disk, Lsn::ZERO..=Lsn::MAX, |shown| drop(format!("{shown:#}")))
-        .expect("a directory in memory can be read");
+    dump(disk, Lsn::ZERO..=Lsn::MAX, |shown| {
+        shown_bytes += format!("{shown:#}").len();
+        ControlFlow::Continue(())
+    })
+    .expect("a directory in memory can be read");
+    assert!(shown_bytes < 1000 + 1000 * before.iter().map(|(_, bytes)| bytes.len()).sum::<usize>());
     for (name, bytes) in &before {
         inspect_snapshot(disk, name, |chunk| assert!(chunk.payload.len() < bytes.len()));
         let view = verify_snapshot(disk, name);
