@@ -1,7 +1,7 @@
 //! Arbitrary bytes in place of the files of a log, and what must hold whatever they are.
 //!
-//! An input is compact, so that a fuzzer need not find out about pages of zeroes and checksums. Its first byte says what
-//! it is: with bit 0 the bytes of a file as they are; otherwise the first bytes of a header, which is completed with
+//! An input is compact, so that a fuzzer need not find out about pages of zeroes and checksums. Its first byte says
+//! what it is: with bit 0 the bytes of a file as they are; otherwise the first bytes of a header, which is completed with
 //! zeroes and its checksum, and what follows the header. With bit 1 the records or chunks behind the header get right
 //! checksums, as long as their lengths make sense.
 

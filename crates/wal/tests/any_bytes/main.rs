@@ -1,6 +1,5 @@
 //! Every input that the fuzzer has found worth keeping: no panic, and no memory beyond what the input accounts for.
 #![cfg(not(trellis_fault))]
-#![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +14,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// One test, as all memory of the process is counted.
 #[test]
 fn no_input_of_the_corpus_harms_or_takes_memory_for_what_it_claims() {
-    let targets: [(&str, fn(&[u8])); 3] =
-        [("segment", harness::segment), ("snapshot", harness::snapshot), ("directory", harness::directory)];
-    for (target, run) in targets {
+    for (target, run) in TARGETS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus").join(target);
         let mut inputs = 0;
         for entry in fs::read_dir(folder).unwrap() {
@@ -38,6 +35,10 @@ fn no_input_of_the_corpus_harms_or_takes_memory_for_what_it_claims() {
     }
 }
 
-/// A segment of the log that opens, twice as the disk in memory has it, and the queue. A record may claim 1 GiB, a chunk
-/// 32 MiB.
+type Target = (&'static str, fn(&[u8]));
+const TARGETS: &[Target] =
+    &[("segment", harness::segment), ("snapshot", harness::snapshot), ("directory", harness::directory)];
+
+/// A segment of the log that opens, twice as the disk in memory has it, and the queue. A record may claim 1 GiB, a
+/// chunk 32 MiB.
 const MEMORY_MAX: usize = 2 << 20;
