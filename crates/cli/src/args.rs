@@ -1,12 +1,15 @@
 //! The command line: every command, flag and environment variable.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use humantime_serde::re::humantime;
+use trellis_wal::tools::Verdict;
 
+use crate::exit::Exit;
 use crate::output::Format;
 
 /// A distributed in-memory database of values that merge.
@@ -82,10 +85,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Context(Context),
     /// Look at the log of a node that is stopped, verify it, cut off what is damaged.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = LOG_EXITS)]
     Wal(Wal),
     /// Look at the snapshots of a node and verify them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = LOG_EXITS)]
     Snapshot(Snapshot),
     /// Print the version.
     Version,
@@ -279,6 +282,8 @@ pub(crate) enum Context {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Wal {
     /// Show segments, snapshots and what else is there; judge nothing.
+    ///
+    /// Of the segments before the last only the headers are read; verify reads their records.
     Inspect {
         #[command(flatten)]
         place: LogDir,
@@ -300,7 +305,7 @@ pub(crate) enum Wal {
     /// Read all that a recovery needs and tell all that is wrong with it; change nothing.
     ///
     /// Exits with 0 if all is as it was written, 1 if the log ends with a torn tail, which the next start sets aside by
-    /// itself, 2 if something durable is damaged, 3 if something cannot be read.
+    /// itself, 2 if something durable is damaged, 3 if something cannot be read, 64 if it was asked wrongly.
     Verify {
         #[command(flatten)]
         place: LogDir,
@@ -353,6 +358,20 @@ pub(crate) struct SnapshotPath {
     #[arg(value_name = "DIR|FILE")]
     pub(crate) path: PathBuf,
 }
+
+/// Returns what to exit with when these arguments were refused so.
+///
+/// The tools for the files of a log have codes of their own, as their 2 says that something is damaged.
+pub(crate) fn refusal(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    match lenient.ok().as_ref().and_then(|matches| matches.subcommand_name()) {
+        _ if error.exit_code() == 0 => Exit::Log(Verdict::Clean),
+        Some("wal" | "snapshot") => Exit::LogUsage,
+        _ => Exit::Usage,
+    }
+}
+
+const LOG_EXITS: &str = "Exit codes: 0 clean or done, 1 torn tail, 2 damaged, 3 unreadable, 64 asked wrongly";
 
 fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(COUNTERS.iter().chain(REGISTERS))

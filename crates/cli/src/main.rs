@@ -26,7 +26,15 @@ mod version;
 mod wal;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let Cli { global, command } = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(refused) => {
+            // Help goes to standard output and a refusal to the other; when that is closed nobody is left to tell.
+            let _ = refused.print();
+            return args::refusal(&refused, &arguments).into();
+        }
+    };
     let outcome = run(command, &global).and_then(|answer| {
         tell(answer.notes());
         match answer.print(global.output, &mut io::stdout().lock()) {

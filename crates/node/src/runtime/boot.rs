@@ -127,12 +127,10 @@ fn replay(
                 return Ok(false);
             }
         }
-        let Some(record) = records.next() else { break };
+        let Some(record) = records.next_record() else { break };
         let failed = |source| ServeError::Log { path: path.to_owned(), source: Box::new(source) };
         let (lsn, bytes) = record.map_err(failed)?;
-        recovery
-            .replay(lsn, &bytes)
-            .map_err(|source| ServeError::Replay { path: path.to_owned(), source })?;
+        recovery.replay(lsn, bytes).map_err(|source| ServeError::Replay { path: path.to_owned(), source })?;
     }
     Ok(true)
 }

@@ -2,7 +2,10 @@
 #![cfg(not(trellis_fault))]
 #![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
+mod child;
+mod mounts;
 mod second_reader;
+mod strace;
 mod support;
 
 mod append;
@@ -12,8 +15,11 @@ mod exhaustive;
 mod failure;
 mod files;
 mod format;
+mod full_disk;
 mod history;
+mod injected;
 mod killed;
+mod power_cut;
 mod pressure;
 mod readme;
 mod repair;

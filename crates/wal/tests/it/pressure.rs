@@ -242,7 +242,7 @@ impl Disk for SlowDisk {
         self.disk.sync_directory()
     }
 
-    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<String> {
         self.disk.quarantine(name, bytes)
     }
 

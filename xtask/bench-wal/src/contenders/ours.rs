@@ -64,10 +64,10 @@ fn fill(directory: &Path, record: &[u8], records: u64) -> Result<()> {
 }
 
 fn recover(directory: &Path) -> Result<u64> {
-    let opened = opened(directory)?;
+    let mut opened = opened(directory)?;
     let expected = opened.report.records;
     let mut records = 0;
-    for record in opened.records {
+    while let Some(record) = opened.records.next_record() {
         record?;
         records += 1;
     }
