@@ -143,12 +143,13 @@ const SEARCH: &[u64] = &[30, 300];
 /// The same where no scenario has noticed.
 const LONG_SEARCH: &[u64] = &[30, 1_000];
 
-/// Those of trellis-wal's rules of snapshots that whole nodes can miss; the others are shown by its own tests.
-const SNAPSHOT_RULES: &[&str] = &["a snapshot is synced", "the log is kept back to the older snapshot"];
-
 const CRATES: &[Crate] = &[
     Crate { name: "wal", rules: trellis_wal::fault::RULES, switch_off: trellis_wal::fault::switch_off },
-    Crate { name: "wal", rules: SNAPSHOT_RULES, switch_off: trellis_wal::fault::switch_off },
+    Crate {
+        name: "wal",
+        rules: trellis_wal::fault::SNAPSHOT_RULES,
+        switch_off: trellis_wal::fault::switch_off,
+    },
     Crate { name: "swim", rules: trellis_swim::fault::RULES, switch_off: trellis_swim::fault::switch_off },
     Crate { name: "crdt", rules: trellis_crdt::fault::RULES, switch_off: trellis_crdt::fault::switch_off },
     Crate {

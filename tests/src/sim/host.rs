@@ -133,6 +133,8 @@ pub(crate) struct Process {
     /// Records that are not known to be durable.
     pub(crate) undurable: VecDeque<Noted>,
     pub(crate) seen: Lsn,
+    /// The last record that its start found.
+    pub(crate) began: Lsn,
     /// Up to where the disk itself says that its log is durable.
     pub(crate) attested: Lsn,
     /// First and last record of each write that has several: they become durable together.
@@ -277,6 +279,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         replica,
         undurable,
         seen,
+        began: before,
         attested: before,
         batches: Vec::new(),
         lists: Lists::new(),

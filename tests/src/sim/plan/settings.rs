@@ -144,7 +144,7 @@ impl Limits {
             },
             replication,
             swim: SwimConfig::default(),
-            wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 32 << 10]), ..WAL },
+            wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 11 << 10, 14 << 10, 32 << 10]), ..WAL },
             sync_micros,
             snapshots,
         }

@@ -98,6 +98,7 @@ impl World {
                 }
                 self.rot(host, place);
             }
+            FaultKind::SpoilSnapshot { host } => return self.spoil_snapshot_soon(host),
             FaultKind::LoseDisk { host } => {
                 if !self.can_be_damaged(host) {
                     return Ok(false);
@@ -182,6 +183,7 @@ impl World {
             FaultKind::BreakLinks { .. }
             | FaultKind::FailSync { .. }
             | FaultKind::FailWrite { .. }
+            | FaultKind::SpoilSnapshot { .. }
             | FaultKind::Backup { .. }
             | FaultKind::Pause { .. }
             | FaultKind::WallJump { .. }
