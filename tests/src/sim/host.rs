@@ -49,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) batches: Vec<(Lsn, Lsn)>,
     /// Runs under the name of another host, from a copy of its disk.
     pub(crate) is_twin: bool,
+    /// Something was to fail at its disk, and may be still to come.
+    pub(crate) has_faulty_disk: bool,
     /// Its disk takes nothing for the time being.
     pub(crate) is_stalled: bool,
     /// Its pings and its gossip are lost, and those to it.
@@ -90,6 +92,7 @@ impl Host {
             attested: Lsn::ZERO,
             batches: Vec::new(),
             is_twin: false,
+            has_faulty_disk: false,
             is_stalled: false,
             loses_calls: false,
             has_unknown_disk: false,

@@ -58,7 +58,9 @@ impl World {
         };
         drop(process);
         if let Some(left) = left {
-            self.host_mut(host).directory.disk = left;
+            let target = self.host_mut(host);
+            target.directory.disk = left;
+            target.has_faulty_disk &= how == Crash::LosesNothing;
         }
         self.note(host, "killed", u64::from(number), how as u64);
         self.abandon_streams(host, links);
