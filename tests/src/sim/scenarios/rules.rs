@@ -293,6 +293,8 @@ pub(super) fn r17_a_node_whose_log_failed_gives_nothing_and_tells_no_digest() ->
     add(&mut world, "n1", "lost", 1)?;
     world.run_for(millis(50))?;
     expect(world.phase("n1") == Some(Phase::Failed), "the log failed")?;
+    // Both are in step with what is durable at n1, and ask it whether it is with them.
+    world.run_for(60 * SECOND)?;
     // n3 lacks all of it, and asks whoever answers.
     world.crash("n3");
     world.replace_disk("n3");

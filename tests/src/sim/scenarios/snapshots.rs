@@ -130,10 +130,10 @@ pub(super) fn a_snapshot_that_rotted_is_passed_over_for_the_one_before_and_its_l
 /// Writes come behind the capture of their atoms, and before that of the slot is over: the slot's clock, as of before the
 /// first of them, does not cover them, so that replay takes them for new.
 pub(super) fn r16_what_is_written_behind_its_capture_comes_from_the_log() -> Held {
-    let capture = CaptureLimits { step_bytes: 1, chunk_bytes: 1 << 10 };
+    let capture = CaptureLimits { step_bytes: 1, chunk_bytes: 200 };
     let rhythm = SnapshotRhythm { every_micros: (HOUR, HOUR), step_micros: (100, 100), capture };
     let mut world = World::formed(1, Limits { snapshots: Some(rhythm), ..Limits::roomy() })?;
-    let keys = keys_of_one_slot(20);
+    let keys = keys_of_one_slot(60);
     for key in &keys {
         add(&mut world, "n1", key, 1)?;
         world.run_for(millis(2))?;
@@ -176,9 +176,9 @@ pub(super) fn r16_a_snapshot_holds_nothing_that_the_log_can_still_lose() -> Held
 pub(super) fn r16_a_snapshot_waits_for_the_log() -> Held {
     let mut world = World::formed(1, Limits::roomy())?;
     world.run_for(SECOND)?;
+    world.begin_snapshot("n1")?;
     world.stall("n1", true);
     add(&mut world, "n1", "hits", 10)?;
-    world.begin_snapshot("n1")?;
     world.capture_all("n1")?;
     world.go_on_with_snapshot("n1", 100)?;
     world.crash("n1");

@@ -62,8 +62,11 @@ impl World {
         let name = target.process.as_ref().and_then(|process| process.snapshotting.unfinished_name());
         let disk = target.directory.disk.clone();
         let file = name.and_then(|name| Some((disk.contents(&name)?.len() as u64, disk.open(&name).ok()?)));
-        let Some((bytes, mut file)) = file else { return false };
-        let (at, bit) = (self.dice.below(bytes), 1 << self.dice.below(8));
+        let Some((bytes, mut file)) = file.filter(|(bytes, _)| *bytes > HEADER_BYTES as u64) else {
+            return false;
+        };
+        // In a chunk: a header that is spoiled is met as soon as the file is opened to be read back.
+        let (at, bit) = (self.dice.between(HEADER_BYTES as u64, bytes - 1), 1 << self.dice.below(8));
         let mut byte = [0];
         let is_spoiled = file.read_at(&mut byte, at).is_ok_and(|read| read == 1)
             && file.write_at(&[byte[0] ^ bit], at).is_ok();
@@ -103,5 +106,5 @@ fn files_that_rot(disk: &MemoryDisk) -> Vec<String> {
 
 /// From the middle of a snapshot into the next one.
 const STEPS_MAX: usize = 200;
-/// Bytes of a segment before its first record.
+/// Bytes of a segment before its first record, and of a snapshot before its first chunk.
 const HEADER_BYTES: usize = 4096;
