@@ -140,8 +140,8 @@ fn noticing_seed(first: u64, rounds: &[u64], threads: usize) -> Result<Noticed, 
 
 /// Scenarios that are named where many notice.
 const NAMED: usize = 6;
-/// Histories of each profile, in one round after the other.
-const SEARCH: &[u64] = &[30, 300];
+/// Histories of each profile, in one round after the other; few in vain, as a scenario has noticed already.
+const SEARCH: &[u64] = &[30, 100];
 /// The same where no scenario has noticed.
 const LONG_SEARCH: &[u64] = &[30, 1_000];
 
