@@ -196,7 +196,7 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 const COUNTERS: [&str; 3] = ["visits", "orders", "stock"];
 /// Two at each node.
 const CLIENTS_OF_A_COUNTER: usize = 6;
-/// Some thirty of them fill a segment.
-const REGISTER_BYTES: usize = 64 << 10;
-/// By each client: the three of them fill several segments at every node.
-const REGISTER_WRITES: u64 = 60;
+/// Some 260 of them fill a segment; much longer ones make a log of gigabytes where nothing is removed from it.
+const REGISTER_BYTES: usize = 8 << 10;
+/// By each client: the three of them fill more than a segment at every node.
+const REGISTER_WRITES: u64 = 180;
