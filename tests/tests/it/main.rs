@@ -5,6 +5,7 @@ mod crash;
 mod damaged_log;
 mod durability;
 mod joining;
+mod kills;
 mod log_failure;
 mod lost_disk;
 mod members;
