@@ -53,6 +53,12 @@ mod log;
 mod queue;
 mod syncer;
 
+mod batch;
+mod gate;
+mod room;
+mod spare;
+mod sync;
+
 mod bytes;
 mod record;
 mod segment;
@@ -75,8 +81,8 @@ pub mod fault;
 pub use self::config::{Config, ConfigError};
 pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
 pub use self::error::{
-    Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError, SnapshotDamage,
-    SnapshotError, SyncError,
+    AppendError, Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError,
+    SnapshotDamage, SnapshotError, SyncError,
 };
 pub use self::log::Log;
 pub use self::lsn::Lsn;
@@ -88,7 +94,7 @@ pub use self::snapshot::{
     RejectedSnapshot, Retained, SnapshotInfo, SnapshotProgress, SnapshotPublication, SnapshotReader,
     SnapshotWriter, Snapshots, removable_segments,
 };
-pub use self::syncer::{Synced, Syncer};
+pub use self::syncer::{SpareMaker, Synced, Syncer};
 pub use self::writer::OpenSeed;
 
 /// The README's program is compiled and run with the tests.

@@ -154,7 +154,7 @@ fn callers_that_wait_while_the_log_is_closed_or_fails_all_leave_and_know_what_is
         let syncer = node.syncer;
         let thread = thread::spawn(move || {
             let mut groups = 0;
-            syncer.run(|_| {
+            syncer.run(move |_| {
                 groups += 1;
                 if groups == round / 2 {
                     log.close();
