@@ -44,14 +44,15 @@ impl Appends {
                 let index = if round.is_multiple_of(2) { position } else { count - 1 - position };
                 let directory = TempDir::new_in(home)?;
                 let sample = match index.checked_sub(1).map(|index| &CONTENDERS[index]) {
-                    None => bare(directory.path(), &RECORD, threads, duration),
+                    None => in_thread(|| bare(directory.path(), &RECORD, threads, duration)),
                     Some(kind) => append(kind, directory.path(), threads, duration)
                         .with_context(|| format!("{} with {threads} threads failed", kind.name)),
                 };
                 samples[index].push(sample?);
             }
             if threads == 1 {
-                self.alone.push(alone(TempDir::new_in(home)?.path(), &RECORD, duration)?);
+                let directory = TempDir::new_in(home)?;
+                self.alone.push(in_thread(|| alone(directory.path(), &RECORD, duration))?);
             }
         }
         Ok(())
@@ -116,6 +117,11 @@ impl Appends {
             });
         lines.concat()
     }
+}
+
+/// Runs this in a thread of its own, as all others that append do.
+fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| scope.spawn(work).join().map_err(|_| anyhow!("a thread panicked"))?)
 }
 
 fn append(kind: &Kind, directory: &Path, threads: usize, duration: Duration) -> Result<Sample> {
