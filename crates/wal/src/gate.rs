@@ -5,8 +5,6 @@ use std::fmt;
 #[cfg(not(all(test, loom)))]
 use std::sync::OnceLock;
 
-#[cfg(feature = "async")]
-pub(crate) use self::tasks::Opening;
 #[cfg(all(test, loom))]
 use self::under_loom::OnceLock;
 

@@ -7,8 +7,8 @@ use crate::error::{AppendError, EnqueueError, Poisoned};
 use crate::lsn::Lsn;
 use crate::queue::{Admission, Queue};
 
-/// A cheap handle to an open log; clones append to the same one. It touches memory only: the
-/// [`Syncer`](crate::Syncer) does all writing, and without one nothing becomes durable.
+/// A cheap handle to an open log; clones append to the same one. The [`Syncer`](crate::Syncer) does all writing: in a
+/// thread, by hand, or lent to a caller that waits. Without one nothing becomes durable.
 ///
 /// A record that was appended cannot be withdrawn. It is durable once [`Log::durable`] has reached its LSN;
 /// before that a crash may lose it or keep it.
@@ -20,6 +20,11 @@ pub struct Log {
 impl Log {
     pub(crate) fn new(queue: Arc<Queue>) -> Self {
         Self { queue }
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// Appends a record, blocks until it is durable, and returns its LSN.

@@ -24,7 +24,7 @@ use crate::lsn::Lsn;
 use crate::record::framed_bytes;
 #[cfg(feature = "async")]
 use crate::room::Ticket;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, yield_now};
 
 /// What can make pending records durable.
 pub(crate) trait Lead: Send {
@@ -164,6 +164,7 @@ impl Queue {
                 self.lead(lead);
             } else {
                 let gate = state.gate_of(lsn);
+                state.on_thread_waits(lsn);
                 drop(state);
                 match gate.wait() {
                     Ok(durable) if *durable < lsn => {}
@@ -244,9 +245,19 @@ impl Queue {
     pub(crate) fn take(&self, batch: &mut Batch) {
         batch.clear();
         let mut state = self.state.lock();
+        for _ in 0..YIELDS_MAX {
+            if state.returning == 0 {
+                break;
+            }
+            drop(state);
+            yield_now();
+            state = self.state.lock();
+        }
+        state.returning = 0;
         std::mem::swap(&mut state.pending, batch);
         state.taken_last = state.last;
         state.taken_gate = state.pending_gate.take();
+        state.taken_waiters = std::mem::take(&mut state.pending_waiters);
     }
 
     /// Notes that `records_bytes` more, up to `durable`, are on the disk. Who waited for them is to be woken.
@@ -257,6 +268,7 @@ impl Queue {
         state.pending_bytes -= records_bytes;
         state.syncs += 1;
         let gate = state.taken_gate.take();
+        state.returning = std::mem::take(&mut state.taken_waiters);
         let free = self.pending_bytes_max.saturating_sub(state.pending_bytes);
         Wake::new(Ok(durable), gate, state.room.promise(free))
     }
@@ -427,3 +439,8 @@ pub(crate) const IDLE_BEFORE_CHORES: Duration = Duration::from_millis(10);
 
 /// How long a full disk is left alone.
 pub(crate) const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often the processor is offered to callers who were just woken, before the next group is taken: they come back
+/// with the next record within microseconds, and without them every group is half of what it could be. Bounded, as
+/// they may have other things to do.
+const YIELDS_MAX: usize = 4;

@@ -1,7 +1,11 @@
 //! The locks of the queue: parking_lot's, or in the tests that try all interleavings those of loom.
 
+#[cfg(all(test, loom))]
+pub(crate) use loom::thread::yield_now;
 #[cfg(not(all(test, loom)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(all(test, loom))]
 pub(crate) use self::under_loom::{Condvar, Mutex, MutexGuard};

@@ -46,6 +46,13 @@ pub(crate) const CONTENDERS: &[Kind] = &[
     fjall::KIND,
 ];
 
+/// Ours, and of the others those with these names, or all.
+pub(crate) fn chosen(against: Option<&[String]>) -> Vec<&'static Kind> {
+    let is_chosen = |kind: &Kind| against.is_none_or(|names| names.iter().any(|name| name == kind.name));
+    let (ours, others) = (&CONTENDERS[..1], &CONTENDERS[1..]);
+    ours.iter().chain(others.iter().filter(|kind| is_chosen(kind))).collect()
+}
+
 /// Rivals that this build does not have.
 pub(crate) const LEFT_OUT: &[&str] = &[
     #[cfg(not(feature = "okaywal"))]

@@ -13,7 +13,7 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use crate::append::Appends;
-use crate::contenders::LEFT_OUT;
+use crate::contenders::{LEFT_OUT, chosen};
 use crate::machine::Watch;
 
 mod append;
@@ -38,6 +38,9 @@ struct Cli {
     /// How many threads append, each waiting for its own record.
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
     threads: Vec<usize>,
+    /// Contenders that append beside trellis-wal and the bare thread, by name; all without it.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    against: Option<Vec<String>>,
     /// MB of the log that trellis-wal recovers; 0 leaves recovery out.
     #[arg(long, default_value_t = 500)]
     recovery_mb: u64,
@@ -55,7 +58,7 @@ fn main() -> Result<()> {
     let home = TempDir::new_in(&cli.dir)?;
     let watch = Watch::start();
 
-    let mut appends = Appends::new(&cli.threads);
+    let mut appends = Appends::new(&cli.threads, chosen(cli.against.as_deref()));
     for round in 0..cli.rounds {
         appends.round(round, home.path(), Duration::from_millis(cli.millis))?;
         eprintln!("appends: round {} of {}", round + 1, cli.rounds);

@@ -30,6 +30,11 @@ pub(super) struct State {
     pub(super) taken_last: Lsn,
     pub(super) taken_gate: Option<Arc<DurableGate>>,
     pub(super) pending_gate: Option<Arc<DurableGate>>,
+    /// How many threads wait at either gate.
+    pub(super) taken_waiters: usize,
+    pub(super) pending_waiters: usize,
+    /// How many threads the last sync woke that have not come back with a record.
+    pub(super) returning: usize,
 }
 
 impl State {
@@ -49,6 +54,9 @@ impl State {
             taken_last: durable,
             taken_gate: None,
             pending_gate: None,
+            taken_waiters: 0,
+            pending_waiters: 0,
+            returning: 0,
         }
     }
 
@@ -63,6 +71,7 @@ impl State {
             let position = if parts.is_empty() { Position::Alone } else { Position::BatchEnd };
             self.pending.push(self.last, end, position);
             self.pending_bytes += framed;
+            self.returning = self.returning.saturating_sub(1);
         }
         self.last
     }
@@ -96,6 +105,12 @@ impl State {
     pub(super) fn gate_of(&mut self, lsn: Lsn) -> Arc<DurableGate> {
         let gate = if lsn <= self.taken_last { &mut self.taken_gate } else { &mut self.pending_gate };
         Arc::clone(gate.get_or_insert_with(|| Arc::new(Gate::new())))
+    }
+
+    /// Counts a thread that waits at the gate of `lsn`.
+    pub(super) fn on_thread_waits(&mut self, lsn: Lsn) {
+        let is_taken = lsn <= self.taken_last;
+        *(if is_taken { &mut self.taken_waiters } else { &mut self.pending_waiters }) += 1;
     }
 
     /// Returns all who wait for records or for room, to be told this.

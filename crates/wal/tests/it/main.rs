@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
 mod second_reader;
+mod slow_disk;
 mod support;
 
 mod append;
@@ -14,10 +15,14 @@ mod files;
 mod format;
 mod history;
 mod killed;
+mod leading;
 mod pressure;
 mod readme;
 mod repair;
 mod retention;
 mod snapshot;
 mod snapshot_faults;
+mod spare;
+#[cfg(feature = "async")]
+mod tasks;
 mod tools;

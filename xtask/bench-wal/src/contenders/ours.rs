@@ -26,7 +26,9 @@ impl Contender for Ours {
 
     fn close(self: Box<Self>) -> Result<()> {
         self.log.close();
-        self.threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")))
+        self.threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")))
     }
 }
 
