@@ -85,7 +85,7 @@ impl AsyncLog {
             };
             match gate.opening().await {
                 Ok(durable) if durable < lsn => {}
-                other => return other.map(drop),
+                other => return other.map(|_| ()),
             }
         }
     }

@@ -2,24 +2,20 @@
 
 use std::fmt;
 
-#[cfg(not(all(test, loom)))]
-use std::sync::OnceLock;
-
-#[cfg(all(test, loom))]
-use self::under_loom::OnceLock;
+use self::once::Once;
 
 /// A value that comes once. Threads that wait are woken by one call of the system for all of them, and take no lock
 /// after it; tasks are woken one by one.
 pub(crate) struct Gate<T> {
-    value: OnceLock<T>,
+    value: Once<T>,
     #[cfg(feature = "async")]
     tasks: crate::sync::Mutex<tasks::Tasks>,
 }
 
-impl<T> Gate<T> {
+impl<T: Clone> Gate<T> {
     pub(crate) fn new() -> Self {
         Self {
-            value: OnceLock::new(),
+            value: Once::new(),
             #[cfg(feature = "async")]
             tasks: crate::sync::Mutex::new(tasks::Tasks::default()),
         }
@@ -27,14 +23,14 @@ impl<T> Gate<T> {
 
     /// Gives the value, which is the first, and wakes all who wait. Not for a thread that holds a lock.
     pub(crate) fn open(&self, value: T) {
-        let is_first = self.value.set(value).is_ok();
+        let is_first = self.value.set(value);
         assert!(is_first, "a gate is opened once");
         #[cfg(feature = "async")]
         self.wake_tasks();
     }
 
     /// Blocks the thread until there is a value.
-    pub(crate) fn wait(&self) -> &T {
+    pub(crate) fn wait(&self) -> T {
         self.value.wait()
     }
 }
@@ -94,7 +90,7 @@ mod tasks {
             let mut tasks = this.gate.tasks.lock();
             if let Some(value) = this.gate.value.get() {
                 this.place = None;
-                return Poll::Ready(value.clone());
+                return Poll::Ready(value);
             }
             let waker = Some(context.waker().clone());
             match this.place {
@@ -129,43 +125,65 @@ mod tasks {
     }
 }
 
-/// The part of the standard library's `OnceLock` that is used, over loom's types.
+/// A value that is set once, over the standard library.
+#[cfg(not(all(test, loom)))]
+mod once {
+    use std::sync::OnceLock;
+
+    pub(super) struct Once<T>(OnceLock<T>);
+
+    impl<T: Clone> Once<T> {
+        pub(super) fn new() -> Self {
+            Self(OnceLock::new())
+        }
+
+        /// Returns whether there was no value before.
+        pub(super) fn set(&self, value: T) -> bool {
+            self.0.set(value).is_ok()
+        }
+
+        #[cfg(feature = "async")]
+        pub(super) fn get(&self) -> Option<T> {
+            self.0.get().cloned()
+        }
+
+        pub(super) fn wait(&self) -> T {
+            self.0.wait().clone()
+        }
+    }
+}
+
+/// The same over loom's types.
 #[cfg(all(test, loom))]
-mod under_loom {
+mod once {
     use loom::sync::{Condvar, Mutex};
 
-    pub(super) struct OnceLock<T> {
-        value: Mutex<Option<&'static T>>,
+    pub(super) struct Once<T> {
+        value: Mutex<Option<T>>,
         is_set: Condvar,
     }
 
-    impl<T> OnceLock<T> {
+    impl<T: Clone> Once<T> {
         pub(super) fn new() -> Self {
             Self { value: Mutex::new(None), is_set: Condvar::new() }
         }
 
-        pub(super) fn set(&self, value: T) -> Result<(), T> {
-            let mut held = self.value.lock().expect("a panic ends the test");
-            if held.is_some() {
-                return Err(value);
-            }
-            // Leaked: a test ends soon, and a reference into loom's lock cannot be handed out.
-            *held = Some(Box::leak(Box::new(value)));
-            drop(held);
+        pub(super) fn set(&self, value: T) -> bool {
+            let before = self.value.lock().expect("a panic ends the test").replace(value);
             self.is_set.notify_all();
-            Ok(())
+            before.is_none()
         }
 
         #[cfg(feature = "async")]
-        pub(super) fn get(&self) -> Option<&T> {
-            *self.value.lock().expect("a panic ends the test")
+        pub(super) fn get(&self) -> Option<T> {
+            self.value.lock().expect("a panic ends the test").clone()
         }
 
-        pub(super) fn wait(&self) -> &T {
+        pub(super) fn wait(&self) -> T {
             let mut held = self.value.lock().expect("a panic ends the test");
             loop {
-                if let Some(value) = *held {
-                    return value;
+                if let Some(value) = &*held {
+                    return value.clone();
                 }
                 held = self.is_set.wait(held).expect("a panic ends the test");
             }

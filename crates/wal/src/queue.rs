@@ -167,8 +167,8 @@ impl Queue {
                 state.on_thread_waits(lsn);
                 drop(state);
                 match gate.wait() {
-                    Ok(durable) if *durable < lsn => {}
-                    other => return other.clone().map(drop),
+                    Ok(durable) if durable < lsn => {}
+                    other => return other.map(|_| ()),
                 }
             }
             state = self.state.lock();

@@ -16,7 +16,7 @@ mod under_loom {
     use std::ops::{Deref, DerefMut};
     use std::time::Duration;
 
-    use loom::sync as loom;
+    use ::loom::sync as loom;
 
     #[derive(Debug)]
     pub(crate) struct Mutex<T>(loom::Mutex<T>);

@@ -1,5 +1,5 @@
 //! The log as its callers and its disk see it. A build whose rules can be switched off runs tests/controls.rs.
-#![cfg(not(trellis_fault))]
+#![cfg(not(any(trellis_fault, loom)))]
 #![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
 mod second_reader;
