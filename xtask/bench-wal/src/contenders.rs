@@ -14,10 +14,10 @@ mod ours;
 mod raft_engine;
 
 pub(crate) use self::bare::bare;
-pub(crate) use self::ours::{alone, config};
+pub(crate) use self::ours::{Ours, alone, config};
 
 /// A log that many threads append to.
-pub(crate) trait Contender: Sync {
+pub(crate) trait Contender: Send + Sync {
     /// Appends a record and returns when it is durable. `thread` and `count` name it where a log needs a key.
     fn append(&self, thread: u64, count: u64, record: &[u8]) -> Result<()>;
 

@@ -15,12 +15,15 @@ use tempfile::TempDir;
 use crate::append::Appends;
 use crate::contenders::{LEFT_OUT, chosen};
 use crate::machine::Watch;
+use crate::tasks::Tasks;
 
 mod append;
 mod contenders;
 mod enqueue;
 mod recovery;
+mod rotation;
 mod table;
+mod tasks;
 
 #[path = "../../yardsticks/src/machine.rs"]
 mod machine;
@@ -63,9 +66,16 @@ fn main() -> Result<()> {
         appends.round(round, home.path(), Duration::from_millis(cli.millis))?;
         eprintln!("appends: round {} of {}", round + 1, cli.rounds);
     }
+    let mut tasks = Tasks::new(chosen(cli.against.as_deref()));
+    for round in 0..cli.rounds {
+        tasks.round(round, home.path(), Duration::from_millis(cli.millis))?;
+        eprintln!("tasks: round {} of {}", round + 1, cli.rounds);
+    }
+    let rotation = rotation::measure(cli.rounds, home.path(), Duration::from_millis(cli.millis))?;
     println!("{}\n", watch.tell());
     println!("{}", appends.table());
     println!("{}", appends.latency());
+    println!("{}\n{rotation}", tasks.tell());
 
     println!("{}", enqueue::measure(cli.rounds, home.path())?);
     if cli.recovery_mb > 0 {

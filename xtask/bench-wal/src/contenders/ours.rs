@@ -1,4 +1,4 @@
-//! trellis-wal, with one thread that syncs.
+//! trellis-wal, with a thread that syncs and one that makes the next segment ahead.
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -13,9 +13,23 @@ use crate::append::Sample;
 
 pub(super) const KIND: Kind = Kind { name: "trellis-wal", open: start, fill, recover };
 
-struct Ours {
-    log: Log,
-    threads: [JoinHandle<()>; 2],
+pub(crate) struct Ours {
+    pub(crate) log: Log,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Ours {
+    /// Opens a log; `makes_spares` gives the making of segments a thread of its own.
+    pub(crate) fn start(directory: &Path, config: Config, makes_spares: bool) -> Result<Self> {
+        let Opened { log, syncer, .. } = opened_with(directory, config)?;
+        let mut threads = Vec::new();
+        if makes_spares {
+            let spares = syncer.spare_maker();
+            threads.push(thread::spawn(move || spares.run()));
+        }
+        threads.push(thread::spawn(move || syncer.run(|_| {})));
+        Ok(Self { log, threads })
+    }
 }
 
 impl Contender for Ours {
@@ -33,10 +47,7 @@ impl Contender for Ours {
 }
 
 fn start(directory: &Path) -> Result<Box<dyn Contender>> {
-    let Opened { log, syncer, .. } = opened(directory)?;
-    let spares = syncer.spare_maker();
-    let threads = [thread::spawn(move || spares.run()), thread::spawn(move || syncer.run(|_| {}))];
-    Ok(Box::new(Ours { log, threads }))
+    Ok(Box::new(Ours::start(directory, config(), true)?))
 }
 
 /// Appends and syncs in one thread.
@@ -80,8 +91,12 @@ fn recover(directory: &Path) -> Result<u64> {
 }
 
 fn opened(directory: &Path) -> Result<Opened<FileDisk>> {
+    opened_with(directory, config())
+}
+
+fn opened_with(directory: &Path, config: Config) -> Result<Opened<FileDisk>> {
     let seed = OpenSeed { log_uuid: [7; 16], salt: 11 };
-    Ok(open(FileDisk::new(directory)?, config(), seed)?)
+    Ok(open(FileDisk::new(directory)?, config, seed)?)
 }
 
 pub(crate) fn config() -> Config {
