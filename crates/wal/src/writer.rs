@@ -68,7 +68,6 @@ impl<D: Disk> Writer<D> {
             self.disk.sync_directory().map_err(WriteError::of(Operation::SyncDirectory, ""))?;
         }
         self.current = Some(Current { name, header, file, end });
-        self.spares.want();
         Ok(())
     }
 
@@ -105,6 +104,10 @@ impl<D: Disk> Writer<D> {
         current.file.write_at(bytes, current.end).map_err(WriteError::of(Operation::Write, &current.name))?;
         current.sync()?;
         current.end += bytes.len() as u64;
+        // Not at once: the disk is still busy with the rotation.
+        if current.end >= current.header.segment_bytes / 2 {
+            self.spares.want();
+        }
         Ok(())
     }
 

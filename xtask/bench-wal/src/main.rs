@@ -24,6 +24,7 @@ mod recovery;
 mod rotation;
 mod table;
 mod tasks;
+mod unreserved;
 
 #[path = "../../yardsticks/src/machine.rs"]
 mod machine;

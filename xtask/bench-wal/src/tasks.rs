@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use trellis_wal::AsyncLog;
+use trellis_wal::{AsyncLog, FileDisk};
 
 use crate::append::RECORD;
 use crate::contenders::{Contender, Kind, Ours, bare, config};
@@ -76,7 +76,7 @@ impl Tasks {
 }
 
 fn ours(directory: &Path, duration: Duration) -> Result<f64> {
-    let ours = Ours::start(directory, config(), true)?;
+    let ours = Ours::start(FileDisk::new(directory)?, config(), true)?;
     let runtime = runtime()?;
     let started = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
@@ -136,7 +136,7 @@ fn per_second(
 }
 
 fn window(directory: &Path, duration: Duration) -> Result<f64> {
-    let ours = Ours::start(directory, config(), true)?;
+    let ours = Ours::start(FileDisk::new(directory)?, config(), true)?;
     let batch = [&RECORD[..]; BATCH];
     let mut under_way = VecDeque::new();
     let (started, mut count) = (Instant::now(), 0);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
-use trellis_wal::{Config, FileDisk, Log, OpenSeed, Opened, open};
+use trellis_wal::{Config, Disk, FileDisk, Log, OpenSeed, Opened, open};
 
 use super::{Contender, Kind};
 use crate::append::Sample;
@@ -20,8 +20,8 @@ pub(crate) struct Ours {
 
 impl Ours {
     /// Opens a log; `makes_spares` gives the making of segments a thread of its own.
-    pub(crate) fn start(directory: &Path, config: Config, makes_spares: bool) -> Result<Self> {
-        let Opened { log, syncer, .. } = opened_with(directory, config)?;
+    pub(crate) fn start<D: Disk>(disk: D, config: Config, makes_spares: bool) -> Result<Self> {
+        let Opened { log, syncer, .. } = open(disk, config, SEED)?;
         let mut threads = Vec::new();
         if makes_spares {
             let spares = syncer.spare_maker();
@@ -47,7 +47,7 @@ impl Contender for Ours {
 }
 
 fn start(directory: &Path) -> Result<Box<dyn Contender>> {
-    Ok(Box::new(Ours::start(directory, config(), true)?))
+    Ok(Box::new(Ours::start(FileDisk::new(directory)?, config(), true)?))
 }
 
 /// Appends and syncs in one thread.
@@ -91,14 +91,11 @@ fn recover(directory: &Path) -> Result<u64> {
 }
 
 fn opened(directory: &Path) -> Result<Opened<FileDisk>> {
-    opened_with(directory, config())
-}
-
-fn opened_with(directory: &Path, config: Config) -> Result<Opened<FileDisk>> {
-    let seed = OpenSeed { log_uuid: [7; 16], salt: 11 };
-    Ok(open(FileDisk::new(directory)?, config, seed)?)
+    Ok(open(FileDisk::new(directory)?, config(), SEED)?)
 }
 
 pub(crate) fn config() -> Config {
     Config::default()
 }
+
+const SEED: OpenSeed = OpenSeed { log_uuid: [7; 16], salt: 11 };
