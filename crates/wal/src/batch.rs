@@ -7,7 +7,7 @@ use crate::record::{self, Framed, Kind, RecordHeader, framed_bytes};
 
 /// Records in the order of their positions, in one buffer: what the disk gets, but for checksums and attestations.
 ///
-/// The buffer holds at most as many bytes again as its records, and at most [`GROWTH_BYTES`] more than they.
+/// The buffer takes at most [`GROWTH_BYTES`] more than its records.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,

@@ -166,7 +166,7 @@ fn run(queue: &Queue, lead: Box<dyn Lead>) {
     loop {
         match queue.wait_for_duty() {
             Duty::Sync(lead) => queue.lead(lead),
-            Duty::Chores(idle) => idle.into_iter().for_each(|lead| queue.lay_back(lead, false)),
+            Duty::Chores(idle, _) => idle.into_iter().for_each(|lead| queue.lay_back(lead, false)),
             Duty::End(lead) => {
                 lead.end();
                 break;

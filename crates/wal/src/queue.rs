@@ -400,7 +400,8 @@ impl Queue {
             let (seen, chores) = (state.syncs, state.chores());
             if self.sleep(&mut state, chores) && matches!(state.phase, Phase::Open) {
                 let is_idle = state.syncs == seen && state.durable == state.last;
-                return Duty::Chores(if is_idle { state.lead.take() } else { None });
+                let lead = if is_idle { state.lead.take() } else { None };
+                return Duty::Chores(lead, chores.unwrap_or_default());
             }
         }
     }
@@ -431,8 +432,8 @@ pub(crate) enum Admission {
 pub(crate) enum Duty {
     /// Records wait for the disk, and nobody who waits for them has the lead.
     Sync(Box<dyn Lead>),
-    /// Nothing is to be synced by this thread for a while; with the lead if nothing happened at all meanwhile.
-    Chores(Option<Box<dyn Lead>>),
+    /// This thread had nothing to sync for so long; with the lead if nothing happened at all meanwhile.
+    Chores(Option<Box<dyn Lead>>, Duration),
     /// The log was closed; records may still wait.
     End(Box<dyn Lead>),
     /// The log has failed or ended.

@@ -34,11 +34,11 @@ impl<D: Disk> Spares<D> {
         Self { disk, segment_bytes, shared: Arc::new(shared) }
     }
 
-    /// Asks for a spare, as the segment before it is being filled.
+    /// Asks for a spare, as the segment before it is filled to a good part.
     pub(crate) fn want(&self) {
         let mut state = self.shared.state.lock();
         if matches!(state.spare, Spare::NotWanted) {
-            state.spare = Spare::Wanted;
+            (state.spare, state.has_failed) = (Spare::Wanted, false);
             self.shared.changed.notify_all();
         }
     }
@@ -145,7 +145,7 @@ struct State<F> {
 }
 
 enum Spare<F> {
-    /// No segment is being filled that it could follow.
+    /// There is no segment that it could follow soon.
     NotWanted,
     Wanted,
     Making,

@@ -66,7 +66,7 @@ impl<D: Disk> Syncer<D> {
         loop {
             match queue.wait_for_duty() {
                 Duty::Sync(lead) => queue.lead(lead),
-                Duty::Chores(idle) => {
+                Duty::Chores(idle, waited) => {
                     if let Some(mut lead) = idle {
                         match lead.attest() {
                             Ok(()) => queue.lay_back(lead, false),
@@ -74,7 +74,7 @@ impl<D: Disk> Syncer<D> {
                             Err(SyncError::Poisoned(_)) => return,
                         }
                     }
-                    if spares.due().is_some() {
+                    if spares.due().is_some_and(|due| due <= waited) {
                         spares.make();
                     }
                 }
