@@ -13,11 +13,15 @@ pub(crate) fn check() -> Result<()> {
     codegen(true)?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     run(&mut cargo(&["test", "--workspace"]))?;
-    run(&mut cargo(&["test", "--package", "trellis-crdt", "--all-features"]))?;
+    for package in ["trellis-crdt", "trellis-wal"] {
+        run(&mut cargo(&["test", "--package", package, "--all-features"]))?;
+    }
     for (package, test) in [("trellis-crdt", "faults"), ("trellis-wal", "controls")] {
         let mut control = cargo(&["test", "--package", package, "--test", test]);
         run(control.env("RUSTFLAGS", "--cfg trellis_fault").env("CARGO_TARGET_DIR", "target/fault"))?;
     }
+    let mut orders = cargo(&["test", "--package", "trellis-wal", "--lib", "--release", "interleavings"]);
+    run(orders.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom"))?;
     println!("all checks passed");
     Ok(())
 }

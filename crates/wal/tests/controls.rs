@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::panic::catch_unwind;
+use std::sync::mpsc::channel;
+use std::thread;
 
-use trellis_wal::fault::{RULES, SNAPSHOT_RULES, switch_off};
+use trellis_wal::fault::{OWN_RULES, RULES, SNAPSHOT_RULES, switch_off};
 use trellis_wal::{Fault, Lsn, MemoryDisk, Operation};
 
 use crate::child::{RULE_VARIABLE, skip};
@@ -34,7 +36,7 @@ mod support;
 #[test]
 fn every_rule_is_missed_when_it_is_off() {
     assert_eq!(failures(None), BTreeSet::new(), "with all rules on");
-    for rule in RULES.iter().chain(SNAPSHOT_RULES) {
+    for rule in RULES.iter().chain(SNAPSHOT_RULES).chain(OWN_RULES) {
         let noticed = failures(Some(rule));
         println!("{rule}: {noticed:?}");
         assert!(!noticed.is_empty(), "nothing notices that this is off: {rule}");
@@ -90,6 +92,8 @@ const CHECKS: &[(&str, fn())] = &[
     ("a write that goes wrong", bad_write),
     ("a snapshot ahead of the log", early_snapshot),
     ("removing beside a failed log", failed_log),
+    ("a failure of one who syncs", failed_lead),
+    ("appending without room", no_room),
 ];
 
 fn cut_log() {
@@ -246,6 +250,42 @@ fn failed_log() {
     disk.inject(Fault { operation: Operation::Write, after: 0, kind: ErrorKind::Other });
     store.node.syncer.sync_once().unwrap_err();
     store.snapshots.retain().unwrap_err();
+}
+
+fn failed_lead() {
+    let disk = MemoryDisk::new();
+    let node = Node::open(&disk).unwrap();
+    disk.inject(Fault { operation: Operation::Sync, after: 0, kind: ErrorKind::Other });
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let log = node.log.clone();
+            thread::spawn(move || log.append(b"record").is_ok())
+        })
+        .collect();
+    node.syncer.run(|_| {});
+    assert!(callers.into_iter().all(|caller| !caller.join().unwrap()), "nobody's record is durable");
+}
+
+fn no_room() {
+    let mut node = Node::open(&MemoryDisk::new()).unwrap();
+    while node.log.has_room() {
+        node.log.enqueue(&[7; 104]).unwrap();
+    }
+    let (last, log) = (node.log.last(), node.log.clone());
+    let (begin, begun) = channel();
+    let caller = thread::spawn(move || {
+        begin.send(()).unwrap();
+        log.append(b"one too many")
+    });
+    begun.recv().unwrap();
+    // There is nothing to be told by who waits for room: it is given the time to go wrong.
+    (0..10_000).for_each(|_| thread::yield_now());
+    let found = node.log.last();
+    while !caller.is_finished() {
+        node.syncer.sync_once().unwrap();
+    }
+    caller.join().unwrap().unwrap();
+    assert_eq!(found, last);
 }
 
 /// Changes a byte of a file that is open.

@@ -42,7 +42,7 @@ pub(crate) fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("wal-sync".to_owned()).spawn(move || {
         let _told = TellOnPanic { waiters: waiters.clone(), signal: signal.clone() };
-        syncer.run(|synced| {
+        syncer.run(move |synced| {
             match synced {
                 Ok(durable) => {
                     waiters.wake(durable);

@@ -30,7 +30,7 @@ fn a_log_on_a_full_ext4_goes_on_when_something_else_is_removed() {
 }
 
 /// Appends until the disk is full, makes room, and opens the log once more with no byte left.
-fn fill_and_go_on(mount: &Path, make_room: impl FnOnce() + Send) {
+fn fill_and_go_on(mount: &Path, make_room: impl FnOnce()) {
     let directory = mount.join("log");
     let mut last = 0;
     {
@@ -45,23 +45,24 @@ fn fill_and_go_on(mount: &Path, make_room: impl FnOnce() + Send) {
         assert!(acknowledged > 0 && log.durable() < log.last(), "what did not fit is pending");
         // Another attempt changes nothing.
         assert_full(&syncer.sync_once().unwrap_err(), &log);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut make_room = Some(make_room);
-                syncer.run(|outcome| match outcome {
-                    Err(error) => {
-                        assert_full(&error, &log);
-                        // Only once all know that the disk is full.
-                        if let Some(make_room) = make_room.take() {
-                            make_room();
-                        }
-                    }
-                    Ok(durable) => assert!(durable.as_u64() > acknowledged),
-                });
+        let (outcomes, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            syncer.run(move |outcome| {
+                let _ = outcomes.send(outcome);
             });
-            log.wait_durable_blocking(Lsn::from_u64(last)).unwrap();
-            log.close();
         });
+        // Only once all know that the disk is full.
+        assert_full(&told.recv().unwrap().unwrap_err(), &log);
+        make_room();
+        log.wait_durable_blocking(Lsn::from_u64(last)).unwrap();
+        log.close();
+        thread.join().unwrap();
+        for outcome in told {
+            match outcome {
+                Err(error) => assert!(matches!(error, SyncError::DiskFull), "{error}"),
+                Ok(durable) => assert!(durable.as_u64() > acknowledged),
+            }
+        }
     }
     check_with_no_space_left(&directory, last);
 }

@@ -1,10 +1,11 @@
 //! The log as its callers and its disk see it. A build whose rules can be switched off runs tests/controls.rs.
-#![cfg(not(trellis_fault))]
+#![cfg(not(any(trellis_fault, loom)))]
 #![expect(clippy::unwrap_used, reason = "the lint does not take the helpers of tests for tests")]
 
 mod child;
 mod mounts;
 mod second_reader;
+mod slow_disk;
 mod strace;
 mod support;
 
@@ -19,6 +20,7 @@ mod full_disk;
 mod history;
 mod injected;
 mod killed;
+mod leading;
 mod power_cut;
 mod pressure;
 mod readme;
@@ -26,4 +28,7 @@ mod repair;
 mod retention;
 mod snapshot;
 mod snapshot_faults;
+mod spare;
+#[cfg(feature = "async")]
+mod tasks;
 mod tools;
