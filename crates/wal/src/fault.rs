@@ -34,7 +34,7 @@ pub const RULES: &[&str] = &[
     "an unattested tail is logged again",
 ];
 
-/// The rules of snapshots, of which the simulator does not know yet.
+/// The rules of snapshots.
 #[cfg(trellis_fault)]
 pub const SNAPSHOT_RULES: &[&str] = &[
     // A power cut leaves a snapshot's name without its bytes.
