@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Show the members and what they hold, as one node sees it.
     Status,
+    /// Show the members, watch them, have one leave.
+    #[command(subcommand)]
+    Member(Member),
     /// Make and show certificates.
     #[command(subcommand)]
     Certs(Certs),
@@ -87,7 +90,7 @@ pub(crate) enum Command {
     /// Look at the log of a node that is stopped, verify it, cut off what is damaged.
     #[command(subcommand, after_help = LOG_EXITS)]
     Wal(Wal),
-    /// Look at the snapshots of a node and verify them.
+    /// Have a node take a snapshot; look at those it has and verify them.
     #[command(subcommand, after_help = LOG_EXITS)]
     Snapshot(Snapshot),
     /// Print the version.
@@ -348,6 +351,25 @@ pub(crate) enum Snapshot {
     Inspect {
         #[command(flatten)]
         place: SnapshotPath,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Member {
+    /// List the members as one node sees them.
+    Ls,
+    /// Print the state of every member, and then each change that one node sees, until interrupted.
+    Watch {
+        /// End after this time.
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        duration: Option<Duration>,
+    },
+    /// Have a node give its peers what they lack, say goodbye and stop; needs a certificate with the role admin.
+    ///
+    /// It stays a member, and comes back when it is started again.
+    Leave {
+        /// Which node.
+        name: String,
     },
 }
 

@@ -102,7 +102,7 @@ impl Report for Status {
     }
 }
 
-fn member_json(member: &MemberStatus) -> Value {
+pub(crate) fn member_json(member: &MemberStatus) -> Value {
     json!({
         "name": member.name,
         "nodeId": member.node.map(|node| node.to_string()),
@@ -130,11 +130,11 @@ fn member_json(member: &MemberStatus) -> Value {
     })
 }
 
-fn state(member: &MemberStatus) -> String {
+pub(crate) fn state(member: &MemberStatus) -> String {
     if member.is_guest { format!("{} (guest)", member.state) } else { member.state.to_string() }
 }
 
-fn dash(text: &str) -> String {
+pub(crate) fn dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 

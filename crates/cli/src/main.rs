@@ -18,6 +18,7 @@ mod connect;
 mod context;
 mod data;
 mod exit;
+mod member;
 mod output;
 mod serve;
 mod snapshot;
@@ -60,6 +61,7 @@ fn run(command: Command, global: &Global) -> Result<Answer, Failure> {
         Command::Wal(wal) => wal::run(wal, global),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, global),
         Command::Version => Ok(Answer::new(version::Version)),
+        Command::Member(member) => member::run(member, global),
         Command::Status => connect::call(global, cluster::status),
         Command::Incr(increment) => data::increment(&increment, global),
         Command::Decr(decrement) => data::decrement(&decrement, global),

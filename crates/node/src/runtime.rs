@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use trellis_rpc::{Drained, Health, TlsReloader, serve_clients, serve_peers};
 
@@ -76,6 +76,7 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     }
     let reason = tokio::select! {
         reason = signals.wait(&node.tls) => reason,
+        () = node.leaving.notified() => "an administrator has it leave",
         // Without it no timer fires and no peer hears of anything: a node that goes on would only seem to live.
         _ = &mut node.driving => "a defect",
     };
@@ -92,6 +93,7 @@ struct Running {
     log_thread: std::thread::JoinHandle<()>,
     snapshots: Snapshots,
     duty: JoinHandle<()>,
+    leaving: Arc<Notify>,
     /// For clients and for peers.
     servers: [JoinHandle<Drained>; 2],
     status: JoinHandle<()>,
@@ -141,11 +143,13 @@ impl Running {
 
         tracing::info!("6. clients");
         let memory = MemoryGauge::start(config.limits.memory);
+        let leaving = Arc::new(Notify::new());
         let service = Service::new(Arc::clone(&core), waiters, driver.clone(), concerns, memory);
         let handler = Arc::new(Clients {
             core: Arc::clone(&core),
             service,
             snapshots: snapshots.clone(),
+            leaving: Arc::clone(&leaving),
             name: config.name.clone(),
             cluster,
             wal: config.data_dir.join("wal"),
@@ -158,8 +162,19 @@ impl Running {
         driver.show_health();
         tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
         let servers = [clients, peers];
-        let node =
-            Self { tls, core, driver, driving, log_thread, snapshots, duty, servers, status, stopping };
+        let node = Self {
+            tls,
+            core,
+            driver,
+            driving,
+            log_thread,
+            snapshots,
+            duty,
+            leaving,
+            servers,
+            status,
+            stopping,
+        };
         Ok(Some(node))
     }
 

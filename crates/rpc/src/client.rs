@@ -159,6 +159,17 @@ impl Client {
             .await
     }
 
+    /// Has the node that answers leave the cluster for now: it drains, says goodbye and stops. The caller must be an
+    /// administrator.
+    ///
+    /// # Errors
+    ///
+    /// Whether it leaves nevertheless is said by [`ClientError::outcome`].
+    pub async fn leave(&self) -> Result<Answer<()>, ClientError> {
+        let request = pb::LeaveRequest {};
+        self.call(true, request, |node, request| async move { node.admin().leave(request).await }).await
+    }
+
     /// Makes a call until it has an answer, a failure that will not pass, or no more time.
     async fn call<Wire, Reply, Body, Sending>(
         &self,

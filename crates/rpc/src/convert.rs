@@ -52,6 +52,7 @@ has_header!(
     ListKeysResponse,
     GetClusterStatusResponse,
     TakeSnapshotResponse,
+    LeaveResponse,
 );
 
 fn invalid<T>(field: &'static str, problem: &'static str) -> Result<T, InvalidMessage> {

@@ -47,6 +47,9 @@ pub trait ClientHandler: Send + Sync + 'static {
 
     /// Takes a snapshot and answers when it is published.
     fn take_snapshot(&self) -> impl Future<Output = Result<SnapshotTaken, Failure>> + Send;
+
+    /// Begins to leave: the node drains, says goodbye and stops.
+    fn leave(&self) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// Answers other nodes. `from` is a node of the same cluster, by its certificate.

@@ -144,7 +144,7 @@ impl Method {
             (pb::v1::client_service_server::SERVICE_NAME, "Increment" | "SetRegister" | "DeleteKey") => {
                 unary(Service::Client, Audience::Writers)
             }
-            (pb::v1::admin_service_server::SERVICE_NAME, "TakeSnapshot") => {
+            (pb::v1::admin_service_server::SERVICE_NAME, "TakeSnapshot" | "Leave") => {
                 unary(Service::Admin, Audience::Admins)
             }
             (pb::peer::node_service_server::SERVICE_NAME, "Ping" | "Gossip") => {

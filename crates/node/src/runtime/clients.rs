@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use trellis_crdt::Kind;
 use trellis_rpc::{
     ClientHandler, ClusterStatus, Counter, DeleteKey, Deleted, Durability, Failure, GetCounter, GetKey,
@@ -26,6 +27,8 @@ pub(crate) struct Clients {
     pub(crate) core: Arc<Core>,
     pub(crate) service: Service,
     pub(crate) snapshots: Snapshots,
+    /// Told when an administrator wants the node to leave.
+    pub(crate) leaving: Arc<Notify>,
     pub(crate) name: String,
     pub(crate) cluster: String,
     /// The folder of the log.
@@ -129,6 +132,11 @@ impl ClientHandler for Clients {
             bytes: taken.info.file_bytes,
             duration_millis: millis(taken.duration),
         })
+    }
+
+    async fn leave(&self) -> Result<(), Failure> {
+        self.leaving.notify_one();
+        Ok(())
     }
 }
 

@@ -291,3 +291,11 @@ impl TryFrom<pb::TakeSnapshotResponse> for SnapshotTaken {
         Ok(Self { start_lsn, bytes, duration_millis })
     }
 }
+
+impl TryFrom<pb::LeaveResponse> for () {
+    type Error = InvalidMessage;
+
+    fn try_from(_: pb::LeaveResponse) -> Result<Self, InvalidMessage> {
+        Ok(())
+    }
+}

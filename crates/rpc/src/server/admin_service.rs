@@ -15,6 +15,10 @@ impl<H: ClientHandler> AdminService<H> {
     pub(super) fn new(handler: Arc<H>) -> Self {
         Self { handler }
     }
+
+    fn header(&self) -> Option<pb::ResponseHeader> {
+        Some(pb::ResponseHeader { node: self.handler.node_name().to_owned() })
+    }
 }
 
 #[tonic::async_trait]
@@ -24,7 +28,11 @@ impl<H: ClientHandler> pb::admin_service_server::AdminService for AdminService<H
         _: Request<pb::TakeSnapshotRequest>,
     ) -> Result<Response<pb::TakeSnapshotResponse>, Status> {
         let taken = self.handler.take_snapshot().await?;
-        let header = pb::ResponseHeader { node: self.handler.node_name().to_owned() };
-        Ok(Response::new(pb::TakeSnapshotResponse { header: Some(header), ..taken.into() }))
+        Ok(Response::new(pb::TakeSnapshotResponse { header: self.header(), ..taken.into() }))
+    }
+
+    async fn leave(&self, _: Request<pb::LeaveRequest>) -> Result<Response<pb::LeaveResponse>, Status> {
+        self.handler.leave().await?;
+        Ok(Response::new(pb::LeaveResponse { header: self.header() }))
     }
 }

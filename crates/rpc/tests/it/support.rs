@@ -274,6 +274,10 @@ impl ClientHandler for Toy {
         self.enter("snapshot").await?;
         Ok(SnapshotTaken { start_lsn: 7, bytes: 4096, duration_millis: 3 })
     }
+
+    async fn leave(&self) -> Result<(), Failure> {
+        self.enter("leave").await
+    }
 }
 
 pub(crate) fn increment(key: &str, amount: i64) -> Increment {
