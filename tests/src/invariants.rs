@@ -16,6 +16,7 @@ mod nothing_comes_of_nothing;
 mod nothing_leaves_before_it_is_durable;
 mod removed_things_stay_removed;
 mod settled_slots_are_as_the_model_says;
+mod snapshots_stand_for_the_log;
 mod stamps_only_grow;
 mod what_clients_are_told_is_so;
 mod who_is_out_is_not_heard;
@@ -23,11 +24,11 @@ mod who_is_out_is_not_heard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use trellis_crdt::Kind;
+use trellis_crdt::{Kind, VersionVector};
 use trellis_node::core::{Core, Notice, Phase, RequestError, Written};
 use trellis_replication::{Gossip, Message, NodeId, Roster};
 use trellis_storage::{Operation as Asked, Outcome as Stored};
-use trellis_wal::Lsn;
+use trellis_wal::{Lsn, RecoveryReport};
 
 pub(crate) use self::a_deletion_takes_what_was_there::Before;
 use self::a_dot_names_one_change::Contents;
@@ -37,6 +38,7 @@ use self::everything_is_bounded::Bounds;
 pub(crate) use self::membership_is_sound::Context;
 use self::membership_is_sound::Membership;
 use self::no_clock_passes_a_hole::Clocks;
+pub(crate) use self::snapshots_stand_for_the_log::{segment_first, snapshot_start};
 pub(crate) use self::what_clients_are_told_is_so::Told;
 use crate::model::{Atom, List, Model};
 use crate::sim::directory::{Directory, Lists, Noted, Seen};
@@ -76,6 +78,8 @@ pub(crate) struct Checks {
     acknowledged: Acknowledged,
     pub(crate) membership: Membership,
     pub(crate) bounds: Bounds,
+    /// Slot → what all members had heard of when something was last dropped.
+    pub(crate) stable: BTreeMap<u8, VersionVector>,
     /// By host.
     views: BTreeMap<u8, View>,
 }
@@ -185,11 +189,14 @@ impl Checks {
     /// Something changed at a host: looks at the slots that did.
     pub(crate) fn changed(&mut self, host: u8, target: &Host) -> Held {
         let (Some(view), Some(process)) = (self.views.get_mut(&host), &target.process) else { return Ok(()) };
+        let nothing = VersionVector::new();
         for slot in std::mem::take(&mut view.touched) {
             process.core.look_at_slot(slot, |keyspace| {
                 self.bounds.early(host, keyspace.early_len(slot), slot)?;
                 let clock = keyspace.clock(slot);
-                view.clocks.moved(host, slot, clock, &self.model, &process.lists)?;
+                let forgotten = target.directory.forgotten.get(&slot);
+                let heard = (&process.lists, forgotten.unwrap_or(&nothing));
+                view.clocks.moved(host, slot, clock, &self.model, heard)?;
                 if keyspace.is_settled(slot) {
                     self.bounds.settled(host, keyspace.early_len(slot), slot)?;
                     if self.digests.seen(host, slot, clock, keyspace.digest(slot))? {
@@ -215,6 +222,34 @@ impl Checks {
         merging_is_the_only_change::check_start(host, target, facts)
     }
 
+    /// A snapshot has got its name, and holds what the records up to `end` did at most.
+    pub(crate) fn published(&self, host: u8, end: Lsn, durable: Lsn) -> Held {
+        snapshots_stand_for_the_log::published(host, end, durable)
+    }
+
+    /// Something of a slot is dropped of which all members have heard.
+    pub(crate) fn dropped(&mut self, slot: u8, stable: &VersionVector) {
+        self.stable.entry(slot).or_default().merge(stable);
+    }
+
+    /// Files were removed that snapshots make needless, and these are left.
+    pub(crate) fn removed(&self, host: u8, files: usize, has_failed: bool, left: &[String]) -> Held {
+        snapshots_stand_for_the_log::removed(host, files, has_failed, left)
+    }
+
+    /// A start has found a snapshot, or none, and passed others over.
+    pub(crate) fn started_behind(
+        &self,
+        host: u8,
+        published: Lsn,
+        report: &RecoveryReport,
+        rotted: &BTreeSet<String>,
+    ) -> Held {
+        let found = report.snapshot.as_ref().map(|snapshot| snapshot.start);
+        let has_rotted = |name: &str| rotted.contains(name);
+        snapshots_stand_for_the_log::started(host, published, found, &report.rejected, has_rotted)
+    }
+
     /// A message leaves a host towards a process.
     pub(crate) fn sent(&self, host: u8, target: &Host, to: Option<&Process>, message: &Message) -> Held {
         nothing_leaves_before_it_is_durable::message(host, target, to, message)?;
@@ -234,7 +269,8 @@ impl Checks {
 
     /// Gossip leaves a host.
     pub(crate) fn gossiped(&self, host: u8, target: &Host, gossip: &Gossip) -> Held {
-        nothing_leaves_before_it_is_durable::gossip(host, target, gossip)
+        nothing_leaves_before_it_is_durable::gossip(host, target, gossip)?;
+        a_failed_log_says_nothing::gossip(host, target, gossip)
     }
 
     /// A guest became a member.

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::workspace::{cargo, root, run};
-use crate::{layers, tidy};
+use crate::{layers, sim, tidy};
 
 /// Checks format, lints, generated code, crate edges, house style, and runs all tests. Writes nothing but build output.
 pub(crate) fn check() -> Result<()> {
@@ -13,12 +13,32 @@ pub(crate) fn check() -> Result<()> {
     codegen(true)?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     run(&mut cargo(&["test", "--workspace"]))?;
-    run(&mut cargo(&["test", "--package", "trellis-crdt", "--all-features"]))?;
+    for package in ["trellis-crdt", "trellis-wal"] {
+        run(&mut cargo(&["test", "--package", package, "--all-features"]))?;
+    }
     for (package, test) in [("trellis-crdt", "faults"), ("trellis-wal", "controls")] {
         let mut control = cargo(&["test", "--package", package, "--test", test]);
         run(control.env("RUSTFLAGS", "--cfg trellis_fault").env("CARGO_TARGET_DIR", "target/fault"))?;
     }
+    let mut orders = cargo(&["test", "--package", "trellis-wal", "--lib", "--release", "interleavings"]);
+    run(orders.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom"))?;
     println!("all checks passed");
+    Ok(())
+}
+
+/// The long forms of what is bounded in [`check`]: tests that look for `TRELLIS_LONG` or, in the log,
+/// `TRELLIS_WAL_ROUNDS`, and the simulator.
+pub(crate) fn check_long() -> Result<()> {
+    let kills = ["test", "--package", "trellis-tests", "--test", "it", "--", "kills::", "--nocapture"];
+    for arguments in [&kills[..], &["test", "--package", "trellis-wal", "--all-features"]] {
+        run(cargo(arguments).env("TRELLIS_LONG", "1").env("TRELLIS_WAL_ROUNDS", WAL_ROUNDS))?;
+    }
+    for profile in PROFILES {
+        let arguments = ["--profile", profile, "--count", HISTORIES];
+        sim::run(&arguments.map(str::to_owned))?;
+    }
+    sim::run(&["--controls".to_owned()])?;
+    println!("all long checks passed");
     Ok(())
 }
 
@@ -47,3 +67,10 @@ fn rules() -> Result<()> {
     }
     bail!("rules of the house are broken:\n  {}", broken.join("\n  "));
 }
+
+/// Those of the simulator, each for itself.
+const PROFILES: [&str; 5] = ["disk", "mixed", "churn", "lossy", "calm"];
+/// Of kills and power cuts under a log.
+const WAL_ROUNDS: &str = "300";
+/// Of each profile.
+const HISTORIES: &str = "20000";

@@ -25,7 +25,11 @@ enum Task {
     /// Run a cluster of N nodes on this machine, or act on the one that runs.
     Cluster(cluster::Arguments),
     /// Check everything that CI checks; writes nothing but build output.
-    Check,
+    Check {
+        /// And then what takes an hour: 200 kills, 20,000 histories of each profile, every control.
+        #[arg(long)]
+        long: bool,
+    },
     /// Format, and apply what clippy can fix.
     Fix,
     /// Measure a release build against a bare echo over the same mutual TLS; with `wal`, the log against others.
@@ -65,7 +69,10 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Cluster(arguments) => cluster::run(arguments),
-        Task::Check => check::check(),
+        Task::Check { long } => {
+            check::check()?;
+            if long { check::check_long() } else { Ok(()) }
+        }
         Task::Fix => check::fix(),
         Task::Bench { arguments } => bench(&arguments),
         Task::Sim { arguments } => sim::run(&arguments),
@@ -112,6 +119,16 @@ mod tests {
         let Task::Bench { arguments } = Cli::try_parse_from(line).unwrap().task else { panic!("not bench") };
         assert_eq!(arguments, ["wal", "--rounds", "3"]);
         assert!(workspace::root().join(BENCH_WAL).is_file());
+    }
+
+    #[test]
+    fn a_check_is_short_unless_it_is_told_otherwise() {
+        let is_long = |line: &[&str]| match Cli::try_parse_from(line).unwrap().task {
+            Task::Check { long } => long,
+            task => panic!("not check: {task:?}"),
+        };
+        assert!(!is_long(&["xtask", "check"]));
+        assert!(is_long(&["xtask", "check", "--long"]));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The command line: every command, flag and environment variable.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use humantime_serde::re::humantime;
+use trellis_wal::tools::Verdict;
 
+use crate::exit::Exit;
 use crate::output::Format;
 
 /// A distributed in-memory database of values that merge.
@@ -75,6 +78,9 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Show the members and what they hold, as one node sees it.
     Status,
+    /// Show the members, watch them, have one leave.
+    #[command(subcommand)]
+    Member(Member),
     /// Make and show certificates.
     #[command(subcommand)]
     Certs(Certs),
@@ -82,10 +88,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Context(Context),
     /// Look at the log of a node that is stopped, verify it, cut off what is damaged.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = LOG_EXITS)]
     Wal(Wal),
-    /// Look at the snapshots of a node and verify them.
-    #[command(subcommand)]
+    /// Have a node take a snapshot; look at those it has and verify them.
+    #[command(subcommand, after_help = LOG_EXITS)]
     Snapshot(Snapshot),
     /// Print the version.
     Version,
@@ -279,6 +285,8 @@ pub(crate) enum Context {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Wal {
     /// Show segments, snapshots and what else is there; judge nothing.
+    ///
+    /// Of the segments before the last only the headers are read; verify reads their records.
     Inspect {
         #[command(flatten)]
         place: LogDir,
@@ -300,7 +308,7 @@ pub(crate) enum Wal {
     /// Read all that a recovery needs and tell all that is wrong with it; change nothing.
     ///
     /// Exits with 0 if all is as it was written, 1 if the log ends with a torn tail, which the next start sets aside by
-    /// itself, 2 if something durable is damaged, 3 if something cannot be read.
+    /// itself, 2 if something durable is damaged, 3 if something cannot be read, 64 if it was asked wrongly.
     Verify {
         #[command(flatten)]
         place: LogDir,
@@ -330,6 +338,10 @@ pub(crate) struct LogDir {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Snapshot {
+    /// Have a node take one now, and wait until it is there; needs a certificate with the role admin.
+    ///
+    /// Nodes take snapshots by themselves: every five minutes, when the log has grown by 500 MB, and when they stop.
+    Take,
     /// Read all of every snapshot and tell what is wrong; exit as wal verify does.
     Verify {
         #[command(flatten)]
@@ -342,6 +354,25 @@ pub(crate) enum Snapshot {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Member {
+    /// List the members as one node sees them.
+    Ls,
+    /// Print the state of every member, and then each change that one node sees, until interrupted.
+    Watch {
+        /// End after this time.
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        duration: Option<Duration>,
+    },
+    /// Have a node give its peers what they lack, say goodbye and stop; needs a certificate with the role admin.
+    ///
+    /// It stays a member, and comes back when it is started again.
+    Leave {
+        /// Which node.
+        name: String,
+    },
+}
+
 /// Where snapshots lie.
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotPath {
@@ -349,6 +380,20 @@ pub(crate) struct SnapshotPath {
     #[arg(value_name = "DIR|FILE")]
     pub(crate) path: PathBuf,
 }
+
+/// Returns what to exit with when these arguments were refused so.
+///
+/// The tools for the files of a log have codes of their own, as their 2 says that something is damaged.
+pub(crate) fn refusal(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    match lenient.ok().as_ref().and_then(|matches| matches.subcommand_name()) {
+        _ if error.exit_code() == 0 => Exit::Log(Verdict::Clean),
+        Some("wal" | "snapshot") => Exit::LogUsage,
+        _ => Exit::Usage,
+    }
+}
+
+const LOG_EXITS: &str = "Exit codes: 0 clean or done, 1 torn tail, 2 damaged, 3 unreadable, 64 asked wrongly";
 
 fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(COUNTERS.iter().chain(REGISTERS))

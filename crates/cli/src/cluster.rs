@@ -102,7 +102,7 @@ impl Report for Status {
     }
 }
 
-fn member_json(member: &MemberStatus) -> Value {
+pub(crate) fn member_json(member: &MemberStatus) -> Value {
     json!({
         "name": member.name,
         "nodeId": member.node.map(|node| node.to_string()),
@@ -120,15 +120,21 @@ fn member_json(member: &MemberStatus) -> Value {
             "logBytes": usage.log_bytes,
             "memoryBytes": usage.memory_bytes,
             "uptimeMillis": usage.uptime_millis,
+            "snapshot": usage.snapshot.map(|snapshot| json!({
+                "startLsn": snapshot.start_lsn,
+                "bytes": snapshot.bytes,
+                "ageMillis": snapshot.age_millis,
+            })),
+            "logBytesBehindSnapshot": usage.log_bytes_behind_snapshot,
         })),
     })
 }
 
-fn state(member: &MemberStatus) -> String {
+pub(crate) fn state(member: &MemberStatus) -> String {
     if member.is_guest { format!("{} (guest)", member.state) } else { member.state.to_string() }
 }
 
-fn dash(text: &str) -> String {
+pub(crate) fn dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
@@ -193,6 +199,7 @@ mod tests {
             log_bytes: 1228,
             memory_bytes: 6_396_314,
             uptime_millis: 41_200,
+            ..trellis_rpc::NodeUsage::default()
         };
         MemberStatus { usage: Some(usage), last_heard_millis: None, ..member(name, MemberState::Alive, 0) }
     }

@@ -112,6 +112,7 @@ fn hint(error: &ClientError) -> Option<String> {
         (Some(Reason::NotReady), _) => "it may serve in a moment: trellis status shows whom it waits for",
         (Some(Reason::ReplicaWaitTimeout), _) => "do not repeat it; trellis status shows who is behind",
         (Some(Reason::ClockSkew), _) => "set the clock of that node, or write at another one with --node",
+        (Some(Reason::SnapshotFailed), _) => "see the log of that node; what it holds is as safe as before",
         (Some(Reason::DiskFull), _) => {
             "make room on the disk of that node, or write at another one with --node"
         }

@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     Overloaded,
     /// What a tool found in the files of a log, whose codes are those of `trellis_wal::tools`.
     Log(Verdict),
+    /// Bad usage of such a tool, of which 2 says that something is damaged; the EX_USAGE of BSD.
+    LogUsage,
     /// A bug.
     Internal,
 }
@@ -42,6 +44,7 @@ impl Exit {
             Self::TimedOut => 6,
             Self::Overloaded => 7,
             Self::Log(verdict) => verdict.exit_code(),
+            Self::LogUsage => 64,
             Self::Internal => 70,
         }
     }

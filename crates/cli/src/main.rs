@@ -18,6 +18,7 @@ mod connect;
 mod context;
 mod data;
 mod exit;
+mod member;
 mod output;
 mod serve;
 mod snapshot;
@@ -26,7 +27,15 @@ mod version;
 mod wal;
 
 fn main() -> ExitCode {
-    let Cli { global, command } = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let Cli { global, command } = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(refused) => {
+            // Help goes to standard output and a refusal to the other; when that is closed nobody is left to tell.
+            let _ = refused.print();
+            return args::refusal(&refused, &arguments).into();
+        }
+    };
     let outcome = run(command, &global).and_then(|answer| {
         tell(answer.notes());
         match answer.print(global.output, &mut io::stdout().lock()) {
@@ -50,8 +59,9 @@ fn run(command: Command, global: &Global) -> Result<Answer, Failure> {
         Command::Certs(certs) => certs::run(certs, global),
         Command::Context(context) => context::run(context, global),
         Command::Wal(wal) => wal::run(wal, global),
-        Command::Snapshot(snapshot) => snapshot::run(snapshot),
+        Command::Snapshot(snapshot) => snapshot::run(snapshot, global),
         Command::Version => Ok(Answer::new(version::Version)),
+        Command::Member(member) => member::run(member, global),
         Command::Status => connect::call(global, cluster::status),
         Command::Incr(increment) => data::increment(&increment, global),
         Command::Decr(decrement) => data::decrement(&decrement, global),

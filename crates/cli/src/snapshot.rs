@@ -1,25 +1,32 @@
-//! `trellis snapshot`: the snapshots of a node, looked at one by one.
+//! `trellis snapshot`: the snapshots of a node, taken or looked at one by one.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use trellis_rpc::SnapshotTaken;
 use trellis_wal::tools::{SnapshotView, Verdict, inspect_snapshot, verify_snapshot};
 use trellis_wal::{Disk, FileDisk, OpenError, SnapshotDamage};
 
-use crate::args;
+use crate::args::{self, Global};
+use crate::connect::{self, Caller};
 use crate::exit::{Exit, Failure};
-use crate::output::{Answer, Report, columns, human_bytes};
+use crate::output::{Answer, Report, columns, human_bytes, human_millis};
 use crate::wal::{
     FALL_BACK, MEND_THE_DISK, UNREADABLE, USE_A_NEWER_RELEASE, open_log, snapshot_facts, unreadable,
 };
 
-pub(crate) fn run(command: args::Snapshot) -> Result<Answer, Failure> {
-    let (place, has_chunks) = match &command {
-        args::Snapshot::Verify { place } => (place, false),
-        args::Snapshot::Inspect { place } => (place, true),
-    };
-    let (disk, names) = find(&place.path)?;
+pub(crate) fn run(command: args::Snapshot, global: &Global) -> Result<Answer, Failure> {
+    match command {
+        args::Snapshot::Take => connect::call(global, take),
+        args::Snapshot::Verify { place } => look(&place.path, false),
+        args::Snapshot::Inspect { place } => look(&place.path, true),
+    }
+}
+
+/// Judges snapshots, or shows what is in them.
+fn look(path: &Path, has_chunks: bool) -> Result<Answer, Failure> {
+    let (disk, names) = find(path)?;
     let seen: Vec<_> = names.iter().map(|name| Seen::look(&disk, name, has_chunks)).collect();
     let Some(worst) = seen.iter().map(|seen| seen.view.verdict()).max() else {
         return Ok(Answer::new(Snapshots(seen)).note(format!("note: {} has none", disk.path().display())));
@@ -32,6 +39,37 @@ pub(crate) fn run(command: args::Snapshot) -> Result<Answer, Failure> {
         Some(hint) => answer.note(format!("hint: {hint}")),
         None => answer,
     })
+}
+
+async fn take(caller: &Caller) -> Result<Answer, Failure> {
+    let answered = caller.ask(caller.client().take_snapshot()).await?;
+    Ok(Answer::new(Taken { node: answered.node, snapshot: answered.body }))
+}
+
+/// A snapshot that was just taken.
+struct Taken {
+    node: String,
+    snapshot: SnapshotTaken,
+}
+
+impl Report for Taken {
+    fn plain(&self) -> String {
+        let SnapshotTaken { start_lsn, bytes, duration_millis } = self.snapshot;
+        let (size, time) = (human_bytes(bytes), human_millis(duration_millis));
+        format!("{} holds a snapshot up to LSN {start_lsn}: {size}, taken in {time}\n", self.node)
+    }
+
+    fn table(&self) -> String {
+        let SnapshotTaken { start_lsn, bytes, duration_millis } = self.snapshot;
+        let row =
+            [self.node.clone(), start_lsn.to_string(), human_bytes(bytes), human_millis(duration_millis)];
+        columns(["NODE", "LSN", "SIZE", "TIME"], [row])
+    }
+
+    fn json(&self) -> Value {
+        let SnapshotTaken { start_lsn, bytes, duration_millis } = self.snapshot;
+        json!({ "node": self.node, "startLsn": start_lsn, "bytes": bytes, "durationMillis": duration_millis })
+    }
 }
 
 /// The directory and the snapshots in it that are meant.

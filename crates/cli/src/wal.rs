@@ -107,17 +107,18 @@ fn refused(directory: &Path, truncate_after: Lsn, error: &RepairError) -> Failur
     match error {
         RepairError::WouldLose(plan) => {
             let refusal = format!("refusing to lose what is behind LSN {truncate_after} without consent");
-            let failure = plan.taken.iter().fold(Failure::usage(refusal), Failure::cause);
+            let failure = Failure::new(Exit::LogUsage, refusal);
+            let failure = plan.taken.iter().fold(failure, Failure::cause);
             failure.hint(repair_command(directory, truncate_after))
         }
         RepairError::Locked => {
             failure(UNREADABLE).cause("a running node has it locked").hint("stop the node, then repair")
         }
         RepairError::NotReadable { readable_to } => {
-            failure(Exit::Usage).hint(repair_command(directory, *readable_to))
+            failure(Exit::LogUsage).hint(repair_command(directory, *readable_to))
         }
         RepairError::InsideBatch { before, .. } => {
-            failure(Exit::Usage).hint(repair_command(directory, *before))
+            failure(Exit::LogUsage).hint(repair_command(directory, *before))
         }
         RepairError::NoSnapshot { .. } => failure(Exit::Log(Verdict::Corrupt)).hint(START_AFRESH),
         RepairError::Damaged(error) => {

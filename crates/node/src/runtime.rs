@@ -15,6 +15,8 @@ mod peers;
 mod report;
 mod service;
 mod settings;
+mod snapshots;
+mod startup;
 mod status_http;
 mod streams;
 mod waiters;
@@ -22,9 +24,8 @@ mod waiters;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use trellis_rpc::{Drained, Health, TlsReloader, serve_clients, serve_peers};
 
@@ -40,6 +41,8 @@ use self::memory::MemoryGauge;
 use self::outgoing::Outgoing;
 use self::peers::Peers;
 use self::service::Service;
+use self::snapshots::{Duty, Snapshots};
+use self::status_http::Board;
 use self::waiters::Waiters;
 use crate::Config;
 use crate::core::{Core, Phase};
@@ -55,9 +58,25 @@ use crate::core::{Core, Phase};
 /// its data directory.
 pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     let mut signals = StopSignals::new()?;
-    let mut node = Running::start(&config, found).await?;
+    let board = Board::default();
+    let started = {
+        let mut starting = std::pin::pin!(Running::start(&config, found, &board));
+        tokio::select! {
+            started = &mut starting => started?,
+            reason = signals.stop() => {
+                tracing::info!(reason, "stopping before the start is done");
+                board.startup.cancel();
+                starting.await?
+            }
+        }
+    };
+    let Some(mut node) = started else { return Ok(()) };
+    if board.startup.is_cancelled() {
+        return node.stop(config.limits.drain_timeout).await;
+    }
     let reason = tokio::select! {
         reason = signals.wait(&node.tls) => reason,
+        () = node.leaving.notified() => "an administrator has it leave",
         // Without it no timer fires and no peer hears of anything: a node that goes on would only seem to live.
         _ = &mut node.driving => "a defect",
     };
@@ -72,6 +91,9 @@ struct Running {
     driver: Driver,
     driving: JoinHandle<()>,
     log_thread: std::thread::JoinHandle<()>,
+    snapshots: Snapshots,
+    duty: JoinHandle<()>,
+    leaving: Arc<Notify>,
     /// For clients and for peers.
     servers: [JoinHandle<Drained>; 2],
     status: JoinHandle<()>,
@@ -79,30 +101,34 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: &Config, found: bool) -> Result<Self, ServeError> {
+    /// Returns `None` if the start was cancelled before anything ran.
+    async fn start(config: &Config, found: bool, board: &Board) -> Result<Option<Self>, ServeError> {
         tracing::info!(name = config.name, "1. certificates");
         let tls = Arc::new(boot::load_certificates(config)?);
         let cluster = tls.own().cluster;
 
         tracing::info!("2. listeners");
         let listeners = Listeners::bind(config).await?;
-        let core_cell = Arc::new(ArcSwapOption::<Core>::empty());
         let (stopping, stopped) = watch::channel(false);
-        let status = status_http::serve(listeners.status, Arc::clone(&core_cell), until(stopped.clone()));
+        let status = status_http::serve(listeners.status, board.clone(), until(stopped.clone()));
         let status = tokio::spawn(status);
 
         tracing::info!("3. the log");
-        let opened = boot::open_log(config, &cluster)?;
+        let Some(opened) = open_log(config, &cluster, board).await? else { return Ok(None) };
         let founding = boot::founding(config, found, opened.recovery.is_fresh(), &tls).await?;
 
         tracing::info!("4. the core");
-        let boot::Started { core, syncer } = boot::start_core(config, &cluster, opened, founding)?;
+        let boot::Started { core, syncer, snapshots, report } =
+            boot::start_core(config, &cluster, opened, founding)?;
         let core = Arc::new(core);
         report::phase(core.phase());
         let waiters = Waiters::new(core.log().clone());
         let signal = LogSignal::default();
         let log_thread =
             log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
+        let limits = settings::snapshots(config);
+        let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, &report, limits);
+        let duty = tokio::spawn(duty.run());
 
         tracing::info!("5. peers");
         let (concerns, health) = (Concerns::default(), Health::default());
@@ -112,15 +138,18 @@ impl Running {
         let server = settings::peer_server(config);
         let peers = serve_peers(listeners.peer, Arc::clone(&tls), handler, server, until(stopped.clone()));
         let peers = tokio::spawn(peers);
-        let driving = tokio::spawn(driver.clone().run(signal));
+        let driving = tokio::spawn(driver.clone().run(signal, snapshots.clone()));
         driver.pump();
 
         tracing::info!("6. clients");
         let memory = MemoryGauge::start(config.limits.memory);
+        let leaving = Arc::new(Notify::new());
         let service = Service::new(Arc::clone(&core), waiters, driver.clone(), concerns, memory);
         let handler = Arc::new(Clients {
             core: Arc::clone(&core),
             service,
+            snapshots: snapshots.clone(),
+            leaving: Arc::clone(&leaving),
             name: config.name.clone(),
             cluster,
             wal: config.data_dir.join("wal"),
@@ -129,10 +158,24 @@ impl Running {
         let clients =
             serve_clients(listeners.client, Arc::clone(&tls), handler, health, server, until(stopped));
         let clients = tokio::spawn(clients);
-        core_cell.store(Some(Arc::clone(&core)));
+        board.show(Arc::clone(&core), snapshots.clone());
         driver.show_health();
         tracing::info!(client = config.client.advertised(), peer = config.peer.advertised(), "running");
-        Ok(Self { tls, core, driver, driving, log_thread, servers: [clients, peers], status, stopping })
+        let servers = [clients, peers];
+        let node = Self {
+            tls,
+            core,
+            driver,
+            driving,
+            log_thread,
+            snapshots,
+            duty,
+            leaving,
+            servers,
+            status,
+            stopping,
+        };
+        Ok(Some(node))
     }
 
     async fn stop(self, drain_patience: Duration) -> Result<(), ServeError> {
@@ -148,6 +191,10 @@ impl Running {
         // Asked before the log is closed: what a call that is still under way wants to log then is no failure.
         let failed = self.core.phase() == Phase::Failed;
         let log = self.core.log();
+        if !failed && tokio::time::timeout(drain_patience, self.snapshots.finish()).await.is_err() {
+            tracing::warn!("the last snapshot took too long and is given up; the next start replays the log");
+        }
+        self.duty.abort();
         log.close();
         let joined = tokio::task::spawn_blocking(move || self.log_thread.join()).await;
         self.driving.abort();
@@ -160,6 +207,17 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Opens the log where it may block.
+async fn open_log(
+    config: &Config,
+    cluster: &str,
+    board: &Board,
+) -> Result<Option<boot::OpenedLog>, ServeError> {
+    let (config, cluster, startup) = (config.clone(), cluster.to_owned(), board.startup.clone());
+    let opening = tokio::task::spawn_blocking(move || boot::open_log(&config, &cluster, &startup));
+    opening.await.unwrap_or(Err(ServeError::StartDefect))
 }
 
 /// Refuses writes, gives peers the time to take what was written, and says goodbye.
@@ -204,6 +262,14 @@ impl StopSignals {
             interrupt: on(SignalKind::interrupt())?,
             hangup: on(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for a signal to stop.
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 
     async fn wait(&mut self, tls: &TlsReloader) -> &'static str {

@@ -5,7 +5,7 @@ use trellis_crdt::Kind;
 
 mod status;
 
-pub use self::status::{ClusterStatus, MemberState, MemberStatus, NodeUsage};
+pub use self::status::{ClusterStatus, MemberState, MemberStatus, NodeSnapshot, NodeUsage};
 
 /// Adds to a counter, and creates it if the key is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,6 +176,17 @@ pub struct KeySummary {
     pub key: String,
     /// A kind under which it exists.
     pub kind: Kind,
+}
+
+/// A snapshot that a node has taken because an administrator asked for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotTaken {
+    /// The record of the log up to which the snapshot holds everything.
+    pub start_lsn: u64,
+    /// The bytes of its file.
+    pub bytes: u64,
+    /// How long it took.
+    pub duration_millis: u64,
 }
 
 /// How a write is to be done.

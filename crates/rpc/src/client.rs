@@ -11,11 +11,12 @@ use tonic::{Request, Response, Status};
 
 use crate::calls::{
     ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented,
-    KeyContent, KeyPage, ListKeys, Register, SetRegister,
+    KeyContent, KeyPage, ListKeys, Register, SetRegister, SnapshotTaken,
 };
 use crate::config::{ClientConfig, DialConfig};
 use crate::convert::{HasHeader, InvalidMessage};
 use crate::pb::v1 as pb;
+use crate::pb::v1::admin_service_client::AdminServiceClient;
 use crate::pb::v1::client_service_client::ClientServiceClient;
 use crate::tls::TlsReloader;
 
@@ -66,7 +67,7 @@ impl Client {
     /// Whether the counter has changed nevertheless is said by [`ClientError::outcome`].
     pub async fn increment(&self, request: Increment) -> Result<Answer<Incremented>, ClientError> {
         let request: pb::IncrementRequest = request.into();
-        self.call(true, request, |mut node, request| async move { node.increment(request).await }).await
+        self.call(true, request, |node, request| async move { node.client().increment(request).await }).await
     }
 
     /// Reads a counter.
@@ -76,7 +77,8 @@ impl Client {
     /// Nothing has changed.
     pub async fn get_counter(&self, request: GetCounter) -> Result<Answer<Counter>, ClientError> {
         let request: pb::GetCounterRequest = request.into();
-        self.call(false, request, |mut node, request| async move { node.get_counter(request).await }).await
+        self.call(false, request, |node, request| async move { node.client().get_counter(request).await })
+            .await
     }
 
     /// Writes a register.
@@ -86,7 +88,8 @@ impl Client {
     /// Whether the register has changed nevertheless is said by [`ClientError::outcome`].
     pub async fn set_register(&self, request: SetRegister) -> Result<Answer<()>, ClientError> {
         let request: pb::SetRegisterRequest = request.into();
-        self.call(true, request, |mut node, request| async move { node.set_register(request).await }).await
+        self.call(true, request, |node, request| async move { node.client().set_register(request).await })
+            .await
     }
 
     /// Reads a register.
@@ -96,7 +99,8 @@ impl Client {
     /// Nothing has changed.
     pub async fn get_register(&self, request: GetRegister) -> Result<Answer<Register>, ClientError> {
         let request: pb::GetRegisterRequest = request.into();
-        self.call(false, request, |mut node, request| async move { node.get_register(request).await }).await
+        self.call(false, request, |node, request| async move { node.client().get_register(request).await })
+            .await
     }
 
     /// Reads a key of whatever kind.
@@ -106,7 +110,7 @@ impl Client {
     /// Nothing has changed.
     pub async fn get_key(&self, request: GetKey) -> Result<Answer<KeyContent>, ClientError> {
         let request: pb::GetKeyRequest = request.into();
-        self.call(false, request, |mut node, request| async move { node.get_key(request).await }).await
+        self.call(false, request, |node, request| async move { node.client().get_key(request).await }).await
     }
 
     /// Deletes a key.
@@ -116,7 +120,7 @@ impl Client {
     /// Whether the key is gone nevertheless is said by [`ClientError::outcome`].
     pub async fn delete_key(&self, request: DeleteKey) -> Result<Answer<Deleted>, ClientError> {
         let request: pb::DeleteKeyRequest = request.into();
-        self.call(true, request, |mut node, request| async move { node.delete_key(request).await }).await
+        self.call(true, request, |node, request| async move { node.client().delete_key(request).await }).await
     }
 
     /// Lists some keys. The token of a page is good at any node.
@@ -126,7 +130,7 @@ impl Client {
     /// Nothing has changed.
     pub async fn list_keys(&self, request: ListKeys) -> Result<Answer<KeyPage>, ClientError> {
         let request: pb::ListKeysRequest = request.into();
-        self.call(false, request, |mut node, request| async move { node.list_keys(request).await }).await
+        self.call(false, request, |node, request| async move { node.client().list_keys(request).await }).await
     }
 
     /// Tells how the cluster looks to a node.
@@ -136,8 +140,34 @@ impl Client {
     /// Nothing has changed.
     pub async fn cluster_status(&self) -> Result<Answer<ClusterStatus>, ClientError> {
         let request = pb::GetClusterStatusRequest {};
-        self.call(false, request, |mut node, request| async move { node.get_cluster_status(request).await })
+        self.call(
+            false,
+            request,
+            |node, request| async move { node.client().get_cluster_status(request).await },
+        )
+        .await
+    }
+
+    /// Has the node that answers take a snapshot, and waits until it is published. The caller must be an administrator.
+    ///
+    /// # Errors
+    ///
+    /// Whether a snapshot was taken nevertheless is said by [`ClientError::outcome`].
+    pub async fn take_snapshot(&self) -> Result<Answer<SnapshotTaken>, ClientError> {
+        let request = pb::TakeSnapshotRequest {};
+        self.call(true, request, |node, request| async move { node.admin().take_snapshot(request).await })
             .await
+    }
+
+    /// Has the node that answers leave the cluster for now: it drains, says goodbye and stops. The caller must be an
+    /// administrator.
+    ///
+    /// # Errors
+    ///
+    /// Whether it leaves nevertheless is said by [`ClientError::outcome`].
+    pub async fn leave(&self) -> Result<Answer<()>, ClientError> {
+        let request = pb::LeaveRequest {};
+        self.call(true, request, |node, request| async move { node.admin().leave(request).await }).await
     }
 
     /// Makes a call until it has an answer, a failure that will not pass, or no more time.
@@ -145,7 +175,7 @@ impl Client {
         &self,
         is_write: bool,
         message: Wire,
-        send: impl Fn(ClientServiceClient<Connection>, Request<Wire>) -> Sending,
+        send: impl Fn(Called, Request<Wire>) -> Sending,
     ) -> Result<Answer<Body>, ClientError>
     where
         Wire: Clone,
@@ -189,7 +219,7 @@ impl Client {
         &self,
         line: &Line,
         message: &Wire,
-        send: &impl Fn(ClientServiceClient<Connection>, Request<Wire>) -> Sending,
+        send: &impl Fn(Called, Request<Wire>) -> Sending,
         deadline: Instant,
     ) -> Result<Answer<Body>, Failed>
     where
@@ -202,9 +232,7 @@ impl Client {
             Ok(connected) => connected?,
             Err(_) => return Err(DialError::TimedOut.into()),
         };
-        let origin = connection.origin();
-        let node = ClientServiceClient::with_origin(connection, origin)
-            .max_decoding_message_size(self.config.dial.message_bytes_max);
+        let node = Called { connection, message_bytes_max: self.config.dial.message_bytes_max };
         let mut request = Request::new(message.clone());
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         match timeout_at(deadline, send(node, request)).await {
@@ -226,6 +254,26 @@ impl Client {
         }
         sleep_until(end).await;
         true
+    }
+}
+
+/// The node that a call goes to, as either of its services.
+struct Called {
+    connection: Connection,
+    message_bytes_max: usize,
+}
+
+impl Called {
+    fn client(self) -> ClientServiceClient<Connection> {
+        let origin = self.connection.origin();
+        ClientServiceClient::with_origin(self.connection, origin)
+            .max_decoding_message_size(self.message_bytes_max)
+    }
+
+    fn admin(self) -> AdminServiceClient<Connection> {
+        let origin = self.connection.origin();
+        AdminServiceClient::with_origin(self.connection, origin)
+            .max_decoding_message_size(self.message_bytes_max)
     }
 }
 

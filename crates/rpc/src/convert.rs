@@ -51,6 +51,8 @@ has_header!(
     DeleteKeyResponse,
     ListKeysResponse,
     GetClusterStatusResponse,
+    TakeSnapshotResponse,
+    LeaveResponse,
 );
 
 fn invalid<T>(field: &'static str, problem: &'static str) -> Result<T, InvalidMessage> {

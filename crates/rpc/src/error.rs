@@ -42,6 +42,8 @@ pub enum Reason {
     StorageFailed,
     /// The node's disk is full.
     DiskFull,
+    /// The node could not write a snapshot. Its log and its older snapshots are as they were.
+    SnapshotFailed,
     /// The node's clock is too far from the others' to stamp a write.
     ClockSkew,
     /// The node was removed from the cluster.
@@ -66,7 +68,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::InvalidKey,
         Self::InvalidArgument,
         Self::InvalidPageToken,
@@ -81,6 +83,7 @@ impl Reason {
         Self::Draining,
         Self::StorageFailed,
         Self::DiskFull,
+        Self::SnapshotFailed,
         Self::ClockSkew,
         Self::Removed,
         Self::RemovedMeanwhile,
@@ -110,6 +113,7 @@ impl Reason {
             Self::Draining => "DRAINING",
             Self::StorageFailed => "STORAGE_FAILED",
             Self::DiskFull => "DISK_FULL",
+            Self::SnapshotFailed => "SNAPSHOT_FAILED",
             Self::ClockSkew => "CLOCK_SKEW",
             Self::Removed => "REMOVED",
             Self::RemovedMeanwhile => "REMOVED_MEANWHILE",
@@ -145,7 +149,7 @@ impl Reason {
                 Code::InvalidArgument
             }
             Self::MessageTooLarge | Self::MemoryLimit => Code::ResourceExhausted,
-            Self::WrongType => Code::FailedPrecondition,
+            Self::WrongType | Self::SnapshotFailed => Code::FailedPrecondition,
             Self::UnsupportedKind | Self::UnknownMethod => Code::Unimplemented,
             Self::CounterOverflow => Code::OutOfRange,
             Self::Overloaded

@@ -7,13 +7,13 @@ use trellis_replication::{Gossip, Ping, Pong, PushReply, PushRequest, SyncReply,
 
 use crate::calls::{
     ClusterStatus, Counter, DeleteKey, Deleted, GetCounter, GetKey, GetRegister, Increment, Incremented,
-    KeyContent, KeyPage, ListKeys, Register, SetRegister,
+    KeyContent, KeyPage, ListKeys, Register, SetRegister, SnapshotTaken,
 };
 use crate::error::Failure;
 use crate::link::Inbound;
 use crate::role::PeerCertificate;
 
-/// Answers the calls of clients. The caller's role has been checked, and nothing else of a request: keys may be
+/// Answers the calls of clients and administrators. The caller's role has been checked, and nothing else of a request: keys may be
 /// empty, values too long, kinds not fit.
 ///
 /// A future that is dropped before its end was given up by its caller, or its deadline has passed.
@@ -44,6 +44,12 @@ pub trait ClientHandler: Send + Sync + 'static {
 
     /// Tells how the cluster looks from here.
     fn cluster_status(&self) -> impl Future<Output = Result<ClusterStatus, Failure>> + Send;
+
+    /// Takes a snapshot and answers when it is published.
+    fn take_snapshot(&self) -> impl Future<Output = Result<SnapshotTaken, Failure>> + Send;
+
+    /// Begins to leave: the node drains, says goodbye and stops.
+    fn leave(&self) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// Answers other nodes. `from` is a node of the same cluster, by its certificate.

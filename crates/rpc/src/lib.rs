@@ -59,8 +59,8 @@ mod pb;
 
 pub use crate::calls::{
     ClusterStatus, Counter, DeleteKey, Deleted, Durability, GetCounter, GetKey, GetRegister, Increment,
-    Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState, MemberStatus, NodeUsage,
-    Register, SetRegister, WriteOptions,
+    Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState, MemberStatus,
+    NodeSnapshot, NodeUsage, Register, SetRegister, SnapshotTaken, WriteOptions,
 };
 pub use crate::certs::{CertificateAuthority, CertsError, Issued};
 pub use crate::client::{Answer, Attempt, Client, ClientError, DialError, Endpoint, ErrorKind};

@@ -144,6 +144,9 @@ impl Method {
             (pb::v1::client_service_server::SERVICE_NAME, "Increment" | "SetRegister" | "DeleteKey") => {
                 unary(Service::Client, Audience::Writers)
             }
+            (pb::v1::admin_service_server::SERVICE_NAME, "TakeSnapshot" | "Leave") => {
+                unary(Service::Admin, Audience::Admins)
+            }
             (pb::peer::node_service_server::SERVICE_NAME, "Ping" | "Gossip") => {
                 unary(Service::Node, Audience::Nodes)
             }
@@ -171,6 +174,7 @@ impl Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Client,
+    Admin,
     Node,
     Health,
     ReflectionV1,
@@ -184,6 +188,8 @@ pub(crate) enum Audience {
     Readers,
     /// Who may change keys.
     Writers,
+    /// Who may look after nodes.
+    Admins,
     /// Other nodes.
     Nodes,
     /// Every role.
@@ -195,6 +201,7 @@ impl Audience {
         match self {
             Self::Readers => role != Role::Node,
             Self::Writers => matches!(role, Role::Client | Role::Admin),
+            Self::Admins => role == Role::Admin,
             Self::Nodes => role == Role::Node,
             Self::Anyone => true,
         }
@@ -278,7 +285,9 @@ mod tests {
             let is_peer = path.starts_with("/trellis.peer.");
             assert_eq!(method.allows(Role::Node), is_peer, "{path}");
             assert_eq!(method.allows(Role::Admin), !is_peer, "{path}");
-            assert_eq!(method.allows(Role::Client), !is_peer, "{path}");
+            let is_admin = path.starts_with("/trellis.v1.AdminService/");
+            assert_eq!(method.allows(Role::Client), !is_peer && !is_admin, "{path}");
+            assert!(!is_admin || !method.allows(Role::Reader), "{path}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::pb;
 use crate::role::{Audience, Service};
 use crate::tls::TlsReloader;
 
+mod admin_service;
 mod client_service;
 mod gate;
 mod health;
@@ -25,7 +26,7 @@ pub use self::listener::Drained;
 use self::gate::Gate;
 use self::routes::{Routes, route};
 
-/// Serves ClientService, health and reflection on `listener`, until `shutdown` completes and the calls under way are
+/// Serves ClientService, AdminService, health and reflection on `listener`, until `shutdown` completes and the calls under way are
 /// answered.
 ///
 /// The handler's calls have their caller's role checked and their deadline kept; a handler that panics answers
@@ -38,12 +39,16 @@ pub async fn serve_clients<H: ClientHandler>(
     config: ServerConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Drained {
+    let admin = admin_service::AdminService::new(Arc::clone(&handler));
+    let admin = pb::v1::admin_service_server::AdminServiceServer::new(admin)
+        .max_decoding_message_size(config.message_bytes_max);
     let service = client_service::ClientService::new(handler);
     let service = pb::v1::client_service_server::ClientServiceServer::new(service)
         .max_decoding_message_size(config.message_bytes_max);
     let (reflection, reflection_alpha) = routes::reflection();
     let routes = Routes::default()
         .with(Service::Client, route(service))
+        .with(Service::Admin, route(admin))
         .with(Service::Health, route(health.service()))
         .with(Service::ReflectionV1, reflection)
         .with(Service::ReflectionV1Alpha, reflection_alpha);

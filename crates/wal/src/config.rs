@@ -9,7 +9,8 @@ use crate::segment::SEGMENT_HEADER_BYTES;
 /// record longer than `record_bytes_max` does not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes of one segment file, allocated when the segment is made. Default 64 MiB.
+    /// Bytes of one segment file, allocated when the segment is made. Default 64 MiB. The disk holds up to one segment
+    /// more than the log needs, made ahead.
     ///
     /// Holds at least one batch of `batch_bytes_max`. Too low: a stall of some milliseconds at each of many
     /// rotations. Too high: old records occupy the disk longer, as a segment is removed whole.
@@ -21,7 +22,8 @@ pub struct Config {
     /// disk, and recovery holds one such record in memory.
     pub record_bytes_max: u32,
 
-    /// Bytes that may wait for the disk, record headers included. Default 64 MiB.
+    /// Bytes that may wait for the disk, record headers included. Default 64 MiB. The buffers that hold them take at
+    /// most 2 MiB more.
     ///
     /// At least `batch_bytes_max`. Too low: callers hear Busy while the disk could follow. Too high: memory,
     /// and a longer wait for the last in the queue.

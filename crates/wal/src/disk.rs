@@ -71,12 +71,15 @@ pub trait Disk: Clone + Send + 'static {
     /// It is not known which names are durable.
     fn sync_directory(&self) -> io::Result<()>;
 
-    /// Keeps `bytes` durably as `quarantine/<name>`, in place of what was there.
+    /// Keeps `bytes` durably as `quarantine/<name>` and returns the name of the copy.
+    ///
+    /// A copy of the same bytes is kept as it is, and one of others is left alone: the new one is then named
+    /// `<name>.2`, or with the first number that is free.
     ///
     /// # Errors
     ///
-    /// The copy may be missing or incomplete.
-    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// The copy may be missing or incomplete. All others are as they were.
+    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<String>;
 
     /// Moves a file to `quarantine/<to>`, durably.
     ///
@@ -139,4 +142,9 @@ pub trait DiskFile: Send + 'static {
     fn sync(&mut self) -> io::Result<()>;
     /// Lets the coming reads of what was synced come from the disk itself, where that can be asked for.
     fn forget_cached(&self) {}
+}
+
+/// The names that a copy in the quarantine may have, the one that is wanted first.
+fn numbered(name: &str) -> impl Iterator<Item = String> {
+    std::iter::once(name.to_owned()).chain((2..=u32::MAX).map(move |number| format!("{name}.{number}")))
 }

@@ -185,6 +185,19 @@ pub enum EnqueueError {
     Poisoned(#[from] Poisoned),
 }
 
+/// Why a record was not appended, or is not known to be durable.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// Nothing was appended.
+    #[error(transparent)]
+    Refused(#[from] EnqueueError),
+
+    /// The log failed after the record was appended: whether the record survives is unknown.
+    #[error(transparent)]
+    Unknown(#[from] Poisoned),
+}
+
 /// Why pending records are not durable.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,7 +1,7 @@
 //! A write-ahead log of opaque records: durable in order, honest about what it lost.
 //!
-//! Many callers append through a [`Log`], which touches memory only; one [`Syncer`] writes and syncs what
-//! they appended, group by group. Every record gets an [`Lsn`], counted from 1 without a gap, and is durable
+//! Many callers append through a [`Log`]; one [`Syncer`] writes and syncs what they appended, group by group, in a
+//! thread, by hand, or in the hands of whichever caller waits. Every record gets an [`Lsn`], counted from 1 without a gap, and is durable
 //! once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a torn tail by
 //! itself, refuses one whose durable records are damaged, and says when it cannot be certain.
 //!
@@ -12,8 +12,8 @@
 //! # What it does not do
 //!
 //! It does not know what records and snapshots mean, index them, or read a record by its LSN. It does not run a
-//! thread, read a clock, draw randomness or depend on an asynchronous runtime. It does not repair unless it is
-//! told to: a damaged log is left as it is.
+//! thread, read a clock, draw randomness or depend on an asynchronous runtime, not even with the feature `async`, which
+//! has futures for any of them. It does not repair unless it is told to: a damaged log is left as it is.
 //!
 //! # Two types to know
 //!
@@ -32,8 +32,7 @@
 //! let syncer = opened.syncer;
 //! drop(opened.records);
 //! let thread = std::thread::spawn(move || syncer.run(|_durable| {}));
-//! let lsn = log.enqueue(b"hello")?;
-//! log.wait_durable_blocking(lsn)?;
+//! log.append(b"hello")?;
 //! log.close();
 //! thread.join().expect("the syncer does not panic");
 //!
@@ -49,9 +48,17 @@ mod config;
 mod error;
 mod lsn;
 
+#[cfg(feature = "async")]
+mod front;
 mod log;
 mod queue;
 mod syncer;
+
+mod batch;
+mod gate;
+mod room;
+mod spare;
+mod sync;
 
 mod bytes;
 mod record;
@@ -67,6 +74,9 @@ mod disk;
 
 pub mod tools;
 
+#[cfg(all(test, loom))]
+mod interleavings;
+
 #[cfg(not(trellis_fault))]
 mod fault;
 #[cfg(trellis_fault)]
@@ -75,9 +85,11 @@ pub mod fault;
 pub use self::config::{Config, ConfigError};
 pub use self::disk::{Disk, DiskFile, Fault, FileDisk, MemoryDisk, MemoryFile, Sector};
 pub use self::error::{
-    Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError, SnapshotDamage,
-    SnapshotError, SyncError,
+    AppendError, Damage, EnqueueError, OpenError, Operation, PoisonCause, Poisoned, RetainError,
+    SnapshotDamage, SnapshotError, SyncError,
 };
+#[cfg(feature = "async")]
+pub use self::front::{AsyncLog, DurableWatch};
 pub use self::log::Log;
 pub use self::lsn::Lsn;
 pub use self::recovery::{
@@ -88,7 +100,7 @@ pub use self::snapshot::{
     RejectedSnapshot, Retained, SnapshotInfo, SnapshotProgress, SnapshotPublication, SnapshotReader,
     SnapshotWriter, Snapshots, removable_segments,
 };
-pub use self::syncer::{Synced, Syncer};
+pub use self::syncer::{SpareMaker, Synced, Syncer};
 pub use self::writer::OpenSeed;
 
 /// The README's program is compiled and run with the tests.

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{EnqueueError, Poisoned};
+use crate::error::{AppendError, EnqueueError, Poisoned};
 use crate::lsn::Lsn;
 use crate::queue::{Admission, Queue};
 
-/// A cheap handle to an open log; clones append to the same one. It touches memory only: the
-/// [`Syncer`](crate::Syncer) does all writing, and without one nothing becomes durable.
+/// A cheap handle to an open log; clones append to the same one. The [`Syncer`](crate::Syncer) does all writing: in a
+/// thread, by hand, or lent to a caller that waits. Without one nothing becomes durable.
 ///
 /// A record that was appended cannot be withdrawn. It is durable once [`Log::durable`] has reached its LSN;
 /// before that a crash may lose it or keep it.
@@ -20,6 +20,33 @@ pub struct Log {
 impl Log {
     pub(crate) fn new(queue: Arc<Queue>) -> Self {
         Self { queue }
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    /// Appends a record, blocks until it is durable, and returns its LSN.
+    ///
+    /// While a thread is in [`Syncer::run`](crate::Syncer::run) and no sync is under way, the caller syncs by itself
+    /// all that is pending, and hands nothing over. It waits for room if too many bytes wait for the disk, in the
+    /// order of callers, and does not overshoot the limit. Not for the threads of an asynchronous runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`], which tells whether the record was appended. A full disk is none: the call waits for space.
+    pub fn append(&self, record: &[u8]) -> Result<Lsn, AppendError> {
+        self.queue.append(&[record])
+    }
+
+    /// Does as [`Log::append`] with records that a crash leaves all or none of, and returns the LSN of the last.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Log::append`].
+    pub fn append_batch(&self, records: &[&[u8]]) -> Result<Lsn, AppendError> {
+        self.queue.append(records)
     }
 
     /// Appends a record and returns its LSN. An empty record is one too.
@@ -61,7 +88,7 @@ impl Log {
         self.queue.close();
     }
 
-    /// Blocks the thread until the record at `lsn` is durable.
+    /// Blocks the thread until the record at `lsn` is durable; while no sync is under way it syncs by itself.
     ///
     /// Waits for as long as a record at `lsn` may still be appended. Not for the threads of an
     /// asynchronous runtime: those listen to the callback of [`Syncer::run`](crate::Syncer::run).
@@ -94,7 +121,7 @@ impl Log {
         self.queue.has_room()
     }
 
-    /// Returns the bytes that wait for the disk, record headers included.
+    /// Returns the bytes that wait for the disk, or were promised to who waits for room, record headers included.
     pub fn pending_bytes(&self) -> usize {
         self.queue.pending_bytes()
     }

@@ -1,42 +1,66 @@
-//! The records on their way from many callers to the one syncer, in memory and bounded.
+//! The records on their way from many callers to the disk, and who brings them there.
+//!
+//! Whoever holds the [`Lead`] writes and syncs, and there is one: so one sync is under way at most. While a thread is
+//! in [`Syncer::run`](crate::Syncer::run), the lead lies here between syncs. A caller that waits for its record takes
+//! it if it lies here, syncs all that is pending, and lays it back; the thread does so for records that nobody waits
+//! for, and whenever something is pending as the lead is laid back. Otherwise the syncer's owner keeps it and syncs
+//! by hand.
 
+mod state;
+
+#[cfg(feature = "async")]
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
+#[cfg(feature = "async")]
+pub(crate) use self::state::DurableGate;
+pub(crate) use self::state::Wake;
+use self::state::{Phase, Sleep, State};
+use crate::batch::Batch;
 use crate::config::Config;
-use crate::error::{EnqueueError, PoisonCause, Poisoned};
+use crate::error::{AppendError, EnqueueError, PoisonCause, Poisoned, SyncError};
+use crate::fault;
 use crate::lsn::Lsn;
 use crate::record::framed_bytes;
+#[cfg(feature = "async")]
+use crate::room::Ticket;
+use crate::sync::{Condvar, Mutex, MutexGuard, yield_now};
+
+/// What can make pending records durable.
+pub(crate) trait Lead: Send {
+    /// Makes the next units durable, as many as one write takes. After [`SyncError::Poisoned`] it is of no use.
+    fn sync_group(&mut self) -> Result<Wake, SyncError>;
+
+    /// Does what is due when nothing is pending.
+    fn attest(&mut self) -> Result<(), SyncError>;
+
+    /// Makes all that is pending durable and ends the log.
+    fn end(self: Box<Self>);
+
+    /// Tells that the log has failed, to whom its end is told.
+    fn tell_failure(&mut self);
+
+    /// Returns after how long without records there is something to do, if there is.
+    fn chores(&self) -> Option<Duration>;
+}
 
 /// What the log's handles and its syncer share.
-#[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Signalled when the syncer sleeps and there is something for it to do.
+    /// Signalled when the thread of the syncer sleeps and there is something for it to do.
     work: Condvar,
-    /// Signalled when more is durable, or nothing more will be.
-    progress: Condvar,
     record_bytes_max: usize,
     batch_bytes_max: usize,
     pending_bytes_max: usize,
 }
 
+/// For the callers.
 impl Queue {
     /// Makes the queue of a log whose records up to `durable` are on the disk.
     pub(crate) fn new(config: &Config, durable: Lsn) -> Self {
-        let state = State {
-            pending: Batch::default(),
-            pending_bytes: 0,
-            last: durable,
-            durable,
-            phase: Phase::Open,
-            is_syncer_asleep: false,
-        };
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(durable)),
             work: Condvar::new(),
-            progress: Condvar::new(),
             record_bytes_max: config.record_bytes_max as usize,
             batch_bytes_max: config.batch_bytes_max,
             pending_bytes_max: config.pending_bytes_max,
@@ -47,24 +71,37 @@ impl Queue {
     pub(crate) fn push(&self, records: &[&[u8]], admission: Admission) -> Result<Lsn, EnqueueError> {
         let framed = self.check_lengths(records)?;
         let mut state = self.state.lock();
-        match &state.phase {
-            Phase::Open => {}
-            Phase::Closing | Phase::Closed => return Err(EnqueueError::Closed),
-            Phase::Poisoned(poisoned) => return Err(poisoned.clone().into()),
-        }
-        let (pending_bytes, limit) = (state.pending_bytes, self.pending_bytes_max);
+        state.check_open()?;
+        let (pending_bytes, limit) = (state.held_bytes(), self.pending_bytes_max);
         if admission == Admission::IfRoom && pending_bytes >= limit {
             return Err(EnqueueError::Busy { pending_bytes, limit });
         }
-        if let Some((end, parts)) = records.split_last() {
-            for part in parts {
-                state.append(part, Position::BatchPart);
-            }
-            state.append(end, if parts.is_empty() { Position::Alone } else { Position::BatchEnd });
-            state.pending_bytes += framed;
-            self.wake_syncer(&mut state);
+        let last = state.push(records, framed);
+        self.wake_for_pending(state);
+        Ok(last)
+    }
+
+    /// Waits for room, appends, and blocks until the records are durable.
+    pub(crate) fn append(&self, records: &[&[u8]]) -> Result<Lsn, AppendError> {
+        let framed = self.check_lengths(records)?;
+        let mut state = self.state.lock();
+        state.check_open()?;
+        if !self.has_room_for(&state, framed) {
+            let ticket = state.room.enter(framed);
+            drop(state);
+            ticket.gate.wait();
+            state = self.state.lock();
+            state.room.leave(&ticket);
+            state.check_open()?;
         }
-        Ok(state.last)
+        let lsn = state.push(records, framed);
+        self.settle(state, lsn)?;
+        Ok(lsn)
+    }
+
+    /// Blocks until `lsn` is durable or never will be.
+    pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<(), Poisoned> {
+        self.settle(self.state.lock(), lsn)
     }
 
     /// Stops accepting records.
@@ -72,106 +109,17 @@ impl Queue {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Open) {
             state.phase = Phase::Closing;
-            self.wake_syncer(&mut state);
+            let wake = Wake::room(state.room.promise(usize::MAX));
+            self.wake_syncer(state);
+            wake.now();
         }
     }
 
-    /// Moves what is pending into `batch`, which must be spent.
-    pub(crate) fn take(&self, batch: &mut Batch) {
-        assert!(batch.is_empty(), "a batch is written before the next is taken");
-        batch.clear();
-        let mut state = self.state.lock();
-        std::mem::swap(&mut state.pending, batch);
-    }
-
-    /// Tells all that `records_bytes` more, up to `durable`, are on the disk.
-    pub(crate) fn on_durable(&self, durable: Lsn, records_bytes: usize) {
-        let mut state = self.state.lock();
-        assert!(state.durable <= durable && durable <= state.last, "only what was appended becomes durable");
-        state.durable = durable;
-        state.pending_bytes -= records_bytes;
-        self.progress.notify_all();
-    }
-
-    /// Fails the log for good and tells all; the first cause stays.
-    pub(crate) fn poison(&self, cause: PoisonCause) -> Poisoned {
-        let mut state = self.state.lock();
-        if let Phase::Poisoned(first) = &state.phase {
-            return first.clone();
-        }
-        let poisoned = Poisoned { durable: state.durable, cause };
-        state.phase = Phase::Poisoned(poisoned.clone());
-        self.progress.notify_all();
-        poisoned
-    }
-
-    /// Records that the syncer is gone: after a clean end nothing is pending, otherwise the log has failed.
-    pub(crate) fn on_syncer_gone(&self, is_clean: bool) {
-        if !is_clean {
-            self.poison(PoisonCause::Abandoned);
-            return;
-        }
-        let mut state = self.state.lock();
-        if !matches!(state.phase, Phase::Poisoned(_)) {
-            state.phase = Phase::Closed;
-        }
-        self.progress.notify_all();
-    }
-
-    /// Sleeps until there is something to do, for `idle` at most if given.
-    pub(crate) fn wait_for_work(&self, idle: Option<Duration>) -> Work {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(work) = state.work() {
-                return work;
-            }
-            if self.sleep(&mut state, idle) {
-                return state.work().unwrap_or(Work::Idle);
-            }
-        }
-    }
-
-    /// Sleeps for `pause`, or until the log is closed.
-    pub(crate) fn wait_for_close(&self, pause: Duration) {
-        let mut state = self.state.lock();
-        // Callers that append meanwhile do not shorten the pause: the flag stays down, so they do not signal.
-        if matches!(state.phase, Phase::Open) {
-            self.work.wait_for(&mut state, pause);
-        }
-    }
-
-    /// Sleeps until `lsn` is durable or never will be.
-    pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<(), Poisoned> {
-        let mut state = self.state.lock();
-        loop {
-            if state.durable >= lsn {
-                return Ok(());
-            }
-            match &state.phase {
-                Phase::Open | Phase::Closing => self.progress.wait(&mut state),
-                Phase::Poisoned(poisoned) => return Err(poisoned.clone()),
-                Phase::Closed => {
-                    return Err(Poisoned { durable: state.durable, cause: PoisonCause::Abandoned });
-                }
-            }
-        }
-    }
-
-    /// Shows the records after `lsn` that the syncer has not taken, in order. O(records shown).
+    /// Shows the records after `lsn` that the syncer has not taken, in order. O(records pending).
     pub(crate) fn look_at_pending(&self, lsn: Lsn, mut look: impl FnMut(Lsn, &[u8])) {
         let state = self.state.lock();
-        let Batch { records, payloads, .. } = &state.pending;
-        let count = records.len().min(state.last.since(lsn) as usize);
-        let shown = &records[records.len() - count..];
-        let bytes: usize = shown.iter().map(|record| record.payload_bytes as usize).sum();
-        let mut rest = &payloads[payloads.len() - bytes..];
-        let mut at = Lsn::from_u64(state.last.as_u64() - count as u64);
-        for record in shown {
-            let (payload, after) = rest.split_at(record.payload_bytes as usize);
-            at = at.next();
-            look(at, payload);
-            rest = after;
-        }
+        let behind = state.pending.rest().skip_while(|record| record.lsn <= lsn);
+        behind.for_each(|record| look(record.lsn, record.payload));
     }
 
     pub(crate) fn durable(&self) -> Lsn {
@@ -182,8 +130,9 @@ impl Queue {
         self.state.lock().last
     }
 
+    /// Returns the bytes that are held, or promised to callers which wait for room.
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.state.lock().pending_bytes
+        self.state.lock().held_bytes()
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -201,6 +150,36 @@ impl Queue {
         self.record_bytes_max
     }
 
+    fn settle<'a>(&'a self, state: MutexGuard<'a, State>, lsn: Lsn) -> Result<(), Poisoned> {
+        let settled = self.lead_or_wait(state, lsn);
+        if fault::is_off("a failure reaches all who wait") { Ok(()) } else { settled }
+    }
+
+    /// Leads while the lead lies here and otherwise waits, until `lsn` is durable or never will be.
+    fn lead_or_wait<'a>(&'a self, mut state: MutexGuard<'a, State>, lsn: Lsn) -> Result<(), Poisoned> {
+        loop {
+            if let Some(settled) = state.settled(lsn) {
+                return settled;
+            }
+            if lsn <= state.last
+                && !state.is_disk_full
+                && let Some(lead) = state.lead.take()
+            {
+                drop(state);
+                self.lead(lead);
+            } else {
+                let gate = state.gate_of(lsn);
+                state.on_thread_waits(lsn);
+                drop(state);
+                match gate.wait() {
+                    Ok(durable) if durable < lsn => {}
+                    other => return other.map(|_| ()),
+                }
+            }
+            state = self.state.lock();
+        }
+    }
+
     /// Returns the bytes that the records will occupy, if each of them and all together are within limits.
     fn check_lengths(&self, records: &[&[u8]]) -> Result<usize, EnqueueError> {
         let longest = records.iter().map(|record| record.len()).max().unwrap_or(0);
@@ -214,26 +193,231 @@ impl Queue {
         Ok(framed)
     }
 
-    fn wake_syncer(&self, state: &mut State) {
-        // The flag spares a signal per record while the syncer is busy; it looks again before it sleeps.
-        if state.is_syncer_asleep || !matches!(state.phase, Phase::Open) {
-            state.is_syncer_asleep = false;
+    /// Whether the bytes can be held without an overshoot, and nobody came before.
+    fn has_room_for(&self, state: &State, bytes: usize) -> bool {
+        let is_free = state.room.is_empty() && state.held_bytes() + bytes <= self.pending_bytes_max;
+        is_free || fault::is_off("appending waits for room")
+    }
+}
+
+/// For tasks, which look and are woken.
+#[cfg(feature = "async")]
+impl Queue {
+    /// Appends the records if there is room, or returns a place among those who wait for it.
+    pub(crate) fn push_or_enter(&self, records: &[&[u8]]) -> Result<Result<Lsn, Ticket>, EnqueueError> {
+        let framed = self.check_lengths(records)?;
+        let mut state = self.state.lock();
+        state.check_open()?;
+        if !self.has_room_for(&state, framed) {
+            return Ok(Err(state.room.enter(framed)));
+        }
+        let last = state.push(records, framed);
+        self.wake_for_pending(state);
+        Ok(Ok(last))
+    }
+
+    /// Appends the records, whose lengths were checked, in the room that was promised.
+    pub(crate) fn push_promised(&self, records: &[&[u8]], ticket: &Ticket) -> Result<Lsn, EnqueueError> {
+        let framed = self.check_lengths(records)?;
+        let mut state = self.state.lock();
+        state.check_open()?;
+        state.room.leave(ticket);
+        let last = state.push(records, framed);
+        self.wake_for_pending(state);
+        Ok(last)
+    }
+
+    /// Gives up a place that was not used.
+    pub(crate) fn leave_room(&self, ticket: &Ticket) {
+        let mut state = self.state.lock();
+        state.room.leave(ticket);
+        let free = self.pending_bytes_max.saturating_sub(state.pending_bytes);
+        let wake = Wake::room(state.room.promise(free));
+        drop(state);
+        wake.now();
+    }
+
+    /// Returns what became of `lsn`, or what to wait for before looking again.
+    pub(crate) fn look(&self, lsn: Lsn) -> Result<Result<(), Poisoned>, Arc<DurableGate>> {
+        let mut state = self.state.lock();
+        state.settled(lsn).ok_or_else(|| state.gate_of(lsn))
+    }
+}
+
+/// For whoever holds the lead.
+impl Queue {
+    /// Moves what is pending into `batch`, which must be spent.
+    pub(crate) fn take(&self, batch: &mut Batch) {
+        batch.clear();
+        let mut state = self.state.lock();
+        for _ in 0..YIELDS_MAX {
+            if state.returning == 0 {
+                break;
+            }
+            drop(state);
+            yield_now();
+            state = self.state.lock();
+        }
+        state.returning = 0;
+        std::mem::swap(&mut state.pending, batch);
+        state.taken_last = state.last;
+        state.taken_gate = state.pending_gate.take();
+        state.taken_waiters = std::mem::take(&mut state.pending_waiters);
+    }
+
+    /// Notes that `records_bytes` more, up to `durable`, are on the disk. Who waited for them is to be woken.
+    pub(crate) fn on_durable(&self, durable: Lsn, records_bytes: usize) -> Wake {
+        let mut state = self.state.lock();
+        assert!(state.durable <= durable && durable <= state.last, "only what was appended becomes durable");
+        state.durable = durable;
+        state.pending_bytes -= records_bytes;
+        state.syncs += 1;
+        let gate = state.taken_gate.take();
+        state.returning = std::mem::take(&mut state.taken_waiters);
+        let free = self.pending_bytes_max.saturating_sub(state.pending_bytes);
+        Wake::new(Ok(durable), gate, state.room.promise(free))
+    }
+
+    /// Fails the log for good and tells all; the first cause stays.
+    pub(crate) fn poison(&self, cause: PoisonCause) -> Poisoned {
+        let mut state = self.state.lock();
+        if let Phase::Poisoned(first) = &state.phase {
+            return first.clone();
+        }
+        let poisoned = Poisoned { durable: state.durable, cause };
+        state.phase = Phase::Poisoned(poisoned.clone());
+        let wake = state.wake_all(Err(poisoned.clone()));
+        self.wake_syncer(state);
+        wake.now();
+        poisoned
+    }
+
+    /// Records that the syncer is gone: after a clean end nothing is pending, otherwise the log has failed.
+    pub(crate) fn on_syncer_gone(&self, is_clean: bool) {
+        if !is_clean {
+            self.poison(PoisonCause::Abandoned);
+            return;
+        }
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Poisoned(_)) {
+            state.phase = Phase::Closed;
+        }
+        let ended = Poisoned { durable: state.durable, cause: PoisonCause::Abandoned };
+        let wake = state.wake_all(Err(ended));
+        drop(state);
+        wake.now();
+    }
+
+    /// Syncs a group and lays the lead back, if it is still good.
+    pub(crate) fn lead(&self, mut lead: Box<dyn Lead>) {
+        match lead.sync_group() {
+            Ok(wake) => {
+                // Back first: those who are woken find it, and one of them can lead already.
+                self.lay_back(lead, false);
+                wake.now();
+            }
+            Err(SyncError::DiskFull) => self.lay_back(lead, true),
+            Err(SyncError::Poisoned(_)) => {}
+        }
+    }
+
+    /// Lays the lead back for whoever takes it next.
+    pub(crate) fn lay_back(&self, lead: Box<dyn Lead>, is_disk_full: bool) {
+        let mut state = self.state.lock();
+        if !state.is_lent {
+            // Dropping it tells everybody, and takes the lock.
+            drop(state);
+            return;
+        }
+        state.is_disk_full = is_disk_full;
+        let is_wanted = state.durable < state.last || !matches!(state.phase, Phase::Open) || is_disk_full;
+        let has_slept_for_good = state.sleep == Sleep::UntilWoken && lead.chores().is_some();
+        state.lead = Some(lead);
+        if is_wanted || has_slept_for_good {
+            self.wake_syncer(state);
+        }
+    }
+
+    /// Wakes the syncer's thread for records that nobody has said to wait for.
+    fn wake_for_pending(&self, state: MutexGuard<'_, State>) {
+        // Whoever has the lead looks again when it lays it back.
+        if state.lead.is_some() && !state.is_disk_full {
+            self.wake_syncer(state);
+        }
+    }
+
+    fn wake_syncer(&self, mut state: MutexGuard<'_, State>) {
+        // The flag spares a signal per record; the thread looks again before it sleeps.
+        let is_asleep = std::mem::replace(&mut state.sleep, Sleep::Awake) != Sleep::Awake;
+        let is_ending = !matches!(state.phase, Phase::Open);
+        drop(state);
+        if is_asleep || is_ending {
             self.work.notify_one();
+        }
+    }
+}
+
+/// For the thread of the syncer.
+impl Queue {
+    /// Lays the lead here for whoever takes it first, until it is recalled.
+    pub(crate) fn lend(&self, lead: Box<dyn Lead>) {
+        let mut state = self.state.lock();
+        state.is_lent = true;
+        state.lead = Some(lead);
+    }
+
+    /// Ends what [`Queue::lend`] began. Who has the lead at this moment drops it instead of laying it back.
+    pub(crate) fn recall(&self) -> Option<Box<dyn Lead>> {
+        let mut state = self.state.lock();
+        state.is_lent = false;
+        state.lead.take()
+    }
+
+    /// Sleeps until there is something to do for the thread.
+    pub(crate) fn wait_for_duty(&self) -> Duty {
+        let mut state = self.state.lock();
+        loop {
+            match state.phase {
+                Phase::Open if state.is_disk_full => {
+                    // Callers that append meanwhile do not shorten the pause.
+                    self.work.wait_for(&mut state, DISK_FULL_PAUSE);
+                    state.is_disk_full = false;
+                    continue;
+                }
+                Phase::Open if state.durable < state.last => {
+                    if let Some(lead) = state.lead.take() {
+                        return Duty::Sync(lead);
+                    }
+                }
+                Phase::Closing => {
+                    if let Some(lead) = state.lead.take() {
+                        return Duty::End(lead);
+                    }
+                }
+                Phase::Poisoned(_) | Phase::Closed => return Duty::Leave(state.lead.take()),
+                Phase::Open => {}
+            }
+            let (seen, chores) = (state.syncs, state.chores());
+            if self.sleep(&mut state, chores) && matches!(state.phase, Phase::Open) {
+                let is_idle = state.syncs == seen && state.durable == state.last;
+                let lead = if is_idle { state.lead.take() } else { None };
+                return Duty::Chores(lead, chores.unwrap_or_default());
+            }
         }
     }
 
     /// Returns whether `limit` has passed.
     fn sleep(&self, state: &mut MutexGuard<'_, State>, limit: Option<Duration>) -> bool {
-        state.is_syncer_asleep = true;
-        let timed_out = match limit {
+        state.sleep = if limit.is_some() { Sleep::ForChores } else { Sleep::UntilWoken };
+        let has_timed_out = match limit {
             Some(limit) => self.work.wait_for(state, limit).timed_out(),
             None => {
                 self.work.wait(state);
                 false
             }
         };
-        state.is_syncer_asleep = false;
-        timed_out
+        state.sleep = Sleep::Awake;
+        has_timed_out
     }
 }
 
@@ -244,108 +428,25 @@ pub(crate) enum Admission {
     IfRoom,
 }
 
-/// What the syncer does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// Records wait for the disk.
-    Sync,
-    /// Nothing has happened for the time asked.
-    Idle,
+/// What the thread of the syncer does next.
+pub(crate) enum Duty {
+    /// Records wait for the disk, and nobody who waits for them has the lead.
+    Sync(Box<dyn Lead>),
+    /// This thread had nothing to sync for so long; with the lead if nothing happened at all meanwhile.
+    Chores(Option<Box<dyn Lead>>, Duration),
     /// The log was closed; records may still wait.
-    Close,
+    End(Box<dyn Lead>),
+    /// The log has failed or ended.
+    Leave(Option<Box<dyn Lead>>),
 }
 
-/// Records in the order of their positions, with their payloads in one buffer.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    payloads: Vec<u8>,
-    records: Vec<Pending>,
-    /// How many records, and bytes of their payloads, were consumed.
-    records_done: usize,
-    bytes_done: usize,
-}
+/// How long nothing arrives before the tail is attested: one more sync, and only when none is due.
+pub(crate) const IDLE_BEFORE_CHORES: Duration = Duration::from_millis(10);
 
-impl Batch {
-    /// Returns the next unit, a record alone or a whole atomic batch, as its records in order.
-    pub(crate) fn unit(&self) -> &[Pending] {
-        let rest = &self.records[self.records_done..];
-        let end = rest.iter().position(|record| record.position != Position::BatchPart);
-        &rest[..end.map_or(rest.len(), |end| end + 1)]
-    }
+/// How long a full disk is left alone.
+pub(crate) const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
 
-    /// Consumes the next record and returns it with its payload.
-    pub(crate) fn pop(&mut self) -> Option<(Pending, &[u8])> {
-        let record = *self.records.get(self.records_done)?;
-        let payload = &self.payloads[self.bytes_done..self.bytes_done + record.payload_bytes as usize];
-        self.records_done += 1;
-        self.bytes_done += payload.len();
-        Some((record, payload))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records_done == self.records.len()
-    }
-
-    fn push(&mut self, payload: &[u8], position: Position) {
-        let payload_bytes = u32::try_from(payload.len()).expect("record_bytes_max fits 32 bits");
-        self.payloads.extend_from_slice(payload);
-        self.records.push(Pending { payload_bytes, position });
-    }
-
-    fn clear(&mut self) {
-        self.payloads.clear();
-        self.records.clear();
-        (self.records_done, self.bytes_done) = (0, 0);
-    }
-}
-
-/// One record of a [`Batch`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pending {
-    pub(crate) payload_bytes: u32,
-    pub(crate) position: Position,
-}
-
-/// Where in its atomic batch a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
-    Alone,
-    BatchPart,
-    BatchEnd,
-}
-
-#[derive(Debug)]
-struct State {
-    pending: Batch,
-    /// Bytes of all records that are not durable, those the syncer has taken included.
-    pending_bytes: usize,
-    last: Lsn,
-    durable: Lsn,
-    phase: Phase,
-    is_syncer_asleep: bool,
-}
-
-impl State {
-    fn append(&mut self, payload: &[u8], position: Position) {
-        self.pending.push(payload, position);
-        self.last = self.last.next();
-    }
-
-    fn work(&self) -> Option<Work> {
-        match self.phase {
-            // What the syncer took and could not write for lack of space counts as well.
-            Phase::Open if self.durable == self.last => None,
-            Phase::Open => Some(Work::Sync),
-            Phase::Closing | Phase::Closed | Phase::Poisoned(_) => Some(Work::Close),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Phase {
-    Open,
-    /// Accepts nothing more; what is pending is still written.
-    Closing,
-    Closed,
-    Poisoned(Poisoned),
-}
+/// How often the processor is offered to callers who were just woken, before the next group is taken: they come back
+/// with the next record within microseconds, and without them every group is half of what it could be. Bounded, as
+/// they may have other things to do.
+const YIELDS_MAX: usize = 4;

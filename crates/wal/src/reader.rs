@@ -191,14 +191,10 @@ impl<F: DiskFile> SegmentReader<F> {
             return Ok(None);
         }
         let salt = self.header.salt;
-        let rest = self.load(offset, framed)?;
-        let body = HEADER_BYTES..HEADER_BYTES + header.payload_bytes as usize;
-        let (Some(payload), Some(padding)) = (rest.get(body.clone()), rest.get(body.end..framed)) else {
-            return Ok(None);
-        };
-        let is_intact = record::is_intact(salt, &bytes, payload, padding);
-        let start = self.window.index_of(offset);
-        self.payload = start + body.start..start + body.end;
+        let Some(bytes) = self.load(offset, framed)?.get(..framed) else { return Ok(None) };
+        let is_intact = record::is_intact(salt, bytes, header.payload_bytes);
+        let start = self.window.index_of(offset) + HEADER_BYTES;
+        self.payload = start..start + header.payload_bytes as usize;
         Ok(is_intact.then_some(header))
     }
 

@@ -61,20 +61,20 @@ impl RecordHeader {
 
     /// Appends the whole record to `out`.
     pub(crate) fn encode_into(&self, salt: u32, payload: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.frame_into(payload, out);
+        complete(&mut out[start..], salt, self.attested);
+    }
+
+    /// Appends the record to `out` without its checksum and its attestation, which [`complete`] adds.
+    pub(crate) fn frame_into(&self, payload: &[u8], out: &mut Vec<u8>) {
         assert_eq!(payload.len(), self.payload_bytes as usize, "a header tells its payload's length");
-        let lag = match u32::try_from(self.lsn.since(self.attested)) {
-            Ok(lag) if !fault::is_off("records attest") => lag,
-            _ => LAG_UNKNOWN,
-        };
         let is_batch_end = self.kind == Kind::BatchPart && self.is_unit_end;
         let mut header = [0; HEADER_BYTES];
         header[4..8].copy_from_slice(&self.payload_bytes.to_le_bytes());
         header[8..16].copy_from_slice(&self.lsn.as_u64().to_le_bytes());
-        header[16..20].copy_from_slice(&lag.to_le_bytes());
         header[20] = self.kind as u8;
         header[21] = if is_batch_end { FLAG_BATCH_END } else { 0 };
-        let crc = checksum(salt, &header, payload);
-        header[0..4].copy_from_slice(&crc.to_le_bytes());
         out.extend_from_slice(&header);
         out.extend_from_slice(payload);
         out.resize(out.len() + framed_bytes(payload.len()) - HEADER_BYTES - payload.len(), 0);
@@ -84,6 +84,40 @@ impl RecordHeader {
     pub(crate) fn framed_bytes(&self) -> usize {
         framed_bytes(self.payload_bytes as usize)
     }
+}
+
+/// A record as [`RecordHeader::frame_into`] leaves it in memory. Not for bytes of a disk: nothing is checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Framed<'a> {
+    pub(crate) lsn: Lsn,
+    /// Whether the record is the last of its atomic batch; always true outside of batches.
+    pub(crate) is_unit_end: bool,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Framed<'a> {
+    /// Returns the record that `bytes` start with; `None` if there are none.
+    pub(crate) fn first_of(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+        Some(Self {
+            lsn: Lsn::from_u64(u64_at(header, 8)),
+            is_unit_end: header[20] != Kind::BatchPart as u8 || header[21] & FLAG_BATCH_END != 0,
+            payload: &rest[..u32_at(header, 4) as usize],
+        })
+    }
+}
+
+/// Adds to the record that starts `framed` what is known when it is written: what it attests, and its checksum.
+pub(crate) fn complete(framed: &mut [u8], salt: u32, attested: Lsn) -> Framed<'_> {
+    let end = HEADER_BYTES + u32_at(framed, 4) as usize;
+    let lag = match u32::try_from(Lsn::from_u64(u64_at(framed, 8)).since(attested)) {
+        Ok(lag) if !fault::is_off("records attest") => lag,
+        _ => LAG_UNKNOWN,
+    };
+    framed[16..20].copy_from_slice(&lag.to_le_bytes());
+    let crc = crc32c::crc32c_append(salt, &framed[4..end]);
+    framed[..4].copy_from_slice(&crc.to_le_bytes());
+    Framed::first_of(framed).expect("a record was framed here")
 }
 
 /// What a record is for.
@@ -120,20 +154,19 @@ impl Kind {
     }
 }
 
-/// Whether `rest`, the payload and its padding, belongs to `header`, the 24 bytes before it.
-pub(crate) fn is_intact(salt: u32, header: &[u8; HEADER_BYTES], payload: &[u8], padding: &[u8]) -> bool {
+/// Whether `framed`, all bytes of a record whose header tells so many of payload, is as it was written.
+pub(crate) fn is_intact(salt: u32, framed: &[u8], payload_bytes: u32) -> bool {
+    let end = HEADER_BYTES + payload_bytes as usize;
+    let (Some(covered), Some(padding)) = (framed.get(4..end), framed.get(end..)) else { return false };
+    // In one go: most records are so short that a second call shows.
     let is_whole =
-        u32_at(header, 0) == checksum(salt, header, payload) && padding.iter().all(|&byte| byte == 0);
+        u32_at(framed, 0) == crc32c::crc32c_append(salt, covered) && padding.iter().all(|&byte| byte == 0);
     is_whole || fault::is_off("records have a checksum")
 }
 
 /// Returns the bytes that a record with this much payload occupies.
 pub(crate) const fn framed_bytes(payload_bytes: usize) -> usize {
     HEADER_BYTES + payload_bytes.next_multiple_of(RECORD_ALIGN)
-}
-
-fn checksum(salt: u32, header: &[u8; HEADER_BYTES], payload: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(salt, &header[4..]), payload)
 }
 
 /// Bytes before the payload.
@@ -167,12 +200,11 @@ mod tests {
             };
             let mut bytes = Vec::new();
             header.encode_into(salt, &payload, &mut bytes);
-            let (head, rest) = bytes.split_first_chunk().unwrap();
-            let (body, padding) = rest.split_at(payload.len());
+            let payload_bytes = payload.len() as u32;
             bytes.len() == header.framed_bytes()
-                && RecordHeader::decode(head) == Some(header)
-                && is_intact(salt, head, body, padding)
-                && !is_intact(salt.wrapping_add(1), head, body, padding)
+                && RecordHeader::decode(bytes.first_chunk().unwrap()) == Some(header)
+                && is_intact(salt, &bytes, payload_bytes)
+                && !is_intact(salt.wrapping_add(1), &bytes, payload_bytes)
         }
 
         fn any_bytes_are_a_header_or_not_one(bytes: Vec<u8>) -> bool {

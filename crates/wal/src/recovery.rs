@@ -312,7 +312,7 @@ fn quarantine<D: Disk>(
     let name = format!("{}-{}", reader.name(), torn.start);
     let bytes = reader.raw(torn)?;
     match disk.quarantine(&name, &bytes) {
-        Ok(()) => Ok(name),
+        Ok(copy) => Ok(copy),
         Err(error) if is_no_space(&error) => Err(OpenError::DiskFull),
         Err(source) => Err(OpenError::Write { operation: Operation::Quarantine, file: name, source }),
     }

@@ -1,6 +1,5 @@
 //! The records that a log held when it was opened.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use crate::disk::{Disk, DiskFile};
@@ -13,13 +12,13 @@ use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 /// Yields every record behind the start of the replay, in the order of their LSNs, read as they are asked for.
 ///
 /// An atomic batch is yielded whole or not at all. After an error it ends; the log must not be used then, as
-/// records are missing. Holds one segment open, and in memory a megabyte of it and one batch.
+/// records are missing. Holds one segment open, and in memory a megabyte of it and one batch. As an iterator it
+/// copies every record; [`Records::next_record`] does not.
 pub struct Records<D: Disk> {
     disk: D,
     spans: std::vec::IntoIter<Span>,
     current: Option<(SegmentReader<D::File>, Span)>,
-    /// The records of a unit that was read to its end.
-    ready: VecDeque<(Lsn, Vec<u8>)>,
+    batch: Block,
     /// Records up to here are not yielded.
     start: Lsn,
     record_bytes_max: u32,
@@ -37,11 +36,36 @@ impl<D: Disk> Records<D> {
             bytes_total: spans.iter().map(Span::bytes).sum(),
             spans: spans.into_iter(),
             current: None,
-            ready: VecDeque::new(),
+            batch: Block::default(),
             start,
             record_bytes_max,
             has_failed: false,
         }
+    }
+
+    /// Returns the next record where it was read; `None` after the last, and after an error.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: it cannot be read, or is damaged.
+    pub fn next_record(&mut self) -> Option<Result<(Lsn, &[u8]), OpenError>> {
+        if self.has_failed {
+            return None;
+        }
+        if self.batch.is_spent() {
+            match self.read_unit() {
+                Ok(Unit::Alone(lsn)) => {
+                    return self.current.as_ref().map(|(reader, _)| Ok((lsn, reader.payload())));
+                }
+                Ok(Unit::Batch) => {}
+                Ok(Unit::End) => return None,
+                Err(error) => {
+                    self.has_failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.batch.pop().map(Ok)
     }
 
     /// Returns how many bytes of the log were read, and how many there are to be read.
@@ -55,17 +79,18 @@ impl<D: Disk> Records<D> {
         }
     }
 
-    /// Reads until a unit is ready or the last segment has ended.
-    fn read_unit(&mut self) -> Result<(), OpenError> {
-        let mut parts = VecDeque::new();
-        while self.ready.is_empty() {
+    /// Reads until a unit is there or the last segment has ended.
+    fn read_unit(&mut self) -> Result<Unit, OpenError> {
+        self.batch.clear();
+        let mut is_batch_open = false;
+        loop {
             let Some((reader, span)) = &mut self.current else {
-                let Some(span) = self.spans.next() else { return Ok(()) };
+                let Some(span) = self.spans.next() else { return Ok(Unit::End) };
                 self.current = Some((SegmentReader::open(&self.disk, &span.name)?, span));
                 continue;
             };
             if reader.offset() >= span.end {
-                if reader.offset() > span.end || reader.last() != span.last || !parts.is_empty() {
+                if reader.offset() > span.end || reader.last() != span.last || is_batch_open {
                     return Err(damaged(reader, span.last));
                 }
                 self.bytes_done += span.bytes();
@@ -75,14 +100,18 @@ impl<D: Disk> Records<D> {
             let Some(record) = reader.next(self.record_bytes_max)? else {
                 return Err(damaged(reader, span.last));
             };
-            if !record.kind.is_control() && record.lsn > self.start {
-                parts.push_back((record.lsn, reader.payload().to_vec()));
+            let is_wanted = !record.kind.is_control() && record.lsn > self.start;
+            if is_wanted && record.is_unit_end && self.batch.is_spent() {
+                return Ok(Unit::Alone(record.lsn));
             }
-            if record.is_unit_end {
-                self.ready = std::mem::take(&mut parts);
+            if is_wanted {
+                self.batch.push(record.lsn, reader.payload());
+            }
+            is_batch_open = !record.is_unit_end;
+            if record.is_unit_end && !self.batch.is_spent() {
+                return Ok(Unit::Batch);
             }
         }
-        Ok(())
     }
 }
 
@@ -90,16 +119,7 @@ impl<D: Disk> Iterator for Records<D> {
     type Item = Result<(Lsn, Vec<u8>), OpenError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.has_failed {
-            return None;
-        }
-        if self.ready.is_empty()
-            && let Err(error) = self.read_unit()
-        {
-            self.has_failed = true;
-            return Some(Err(error));
-        }
-        self.ready.pop_front().map(Ok)
+        Some(self.next_record()?.map(|(lsn, payload)| (lsn, payload.to_vec())))
     }
 }
 
@@ -109,6 +129,50 @@ impl<D: Disk> fmt::Debug for Records<D> {
             .field("segments_left", &self.spans.len())
             .field("has_failed", &self.has_failed)
             .finish_non_exhaustive()
+    }
+}
+
+/// What was read.
+enum Unit {
+    /// A record of its own, the one that the reader is at.
+    Alone(Lsn),
+    /// The records of a batch.
+    Batch,
+    /// Nothing is left.
+    End,
+}
+
+/// Records that follow each other, with their payloads in one buffer.
+#[derive(Default)]
+struct Block {
+    payloads: Vec<u8>,
+    /// Each with the byte after its payload.
+    records: Vec<(Lsn, usize)>,
+    /// How many were taken.
+    taken: usize,
+}
+
+impl Block {
+    fn push(&mut self, lsn: Lsn, payload: &[u8]) {
+        self.payloads.extend_from_slice(payload);
+        self.records.push((lsn, self.payloads.len()));
+    }
+
+    fn pop(&mut self) -> Option<(Lsn, &[u8])> {
+        let &(lsn, end) = self.records.get(self.taken)?;
+        let start = self.taken.checked_sub(1).map_or(0, |before| self.records[before].1);
+        self.taken += 1;
+        Some((lsn, &self.payloads[start..end]))
+    }
+
+    fn is_spent(&self) -> bool {
+        self.taken == self.records.len()
+    }
+
+    fn clear(&mut self) {
+        self.payloads.clear();
+        self.records.clear();
+        self.taken = 0;
     }
 }
 

@@ -152,6 +152,9 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 4096;
 /// The name that a segment has until it is complete. It is never read.
 pub(crate) const UNFINISHED_NAME: &str = "next.tmp";
 
+/// The name of a segment's file that is made ahead. It is never read either.
+pub(crate) const SPARE_NAME: &str = "spare.tmp";
+
 const MAGIC: [u8; 8] = *b"TRLSWAL\0";
 const MAJOR: u16 = 1;
 const MINOR: u16 = 0;

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::Batch;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::{PoisonCause, SyncError};
 use crate::lsn::Lsn;
-use crate::queue::{Batch, Pending, Position, Queue, Work};
-use crate::record::{Kind, RecordHeader, framed_bytes};
+use crate::queue::{Duty, IDLE_BEFORE_CHORES, Lead, Queue, Wake};
+use crate::record::{Kind, RecordHeader};
+use crate::spare::Spares;
 use crate::writer::{WriteError, Writer};
 
 /// Owns the disk of an open log. Give it a thread and [`Syncer::run`], or call [`Syncer::sync_once`] by hand.
@@ -21,10 +23,8 @@ use crate::writer::{WriteError, Writer};
 pub struct Syncer<D: Disk> {
     writer: Writer<D>,
     queue: Arc<Queue>,
-    /// Records that were taken from the queue and are not written yet.
+    /// Records that were taken from the queue and are not all written.
     batch: Batch,
-    /// The bytes of the next write.
-    buffer: Vec<u8>,
     batch_bytes_max: usize,
     durable: Lsn,
     /// Up to where the disk says that the log is durable.
@@ -40,7 +40,6 @@ impl<D: Disk> Syncer<D> {
             writer,
             queue,
             batch: Batch::default(),
-            buffer: Vec::new(),
             batch_bytes_max: config.batch_bytes_max,
             durable,
             attested: durable,
@@ -51,34 +50,59 @@ impl<D: Disk> Syncer<D> {
 
     /// Works until the log is closed or fails, and tells `on_synced` every durable LSN and every error.
     ///
-    /// Blocks until records are pending. When nothing has arrived for 10 ms it attests what is durable. After
-    /// [`SyncError::DiskFull`] it tries again every 500 ms; after [`SyncError::Poisoned`] it returns. After
-    /// [`Log::close`](crate::Log::close) it writes what is pending, once, seals the log and returns.
-    pub fn run(mut self, mut on_synced: impl FnMut(Result<Lsn, SyncError>)) {
+    /// Blocks until there is something to do. A caller that waits for its record syncs by itself while no sync is
+    /// under way, along with all that is pending; this thread does so for what nobody waits for, and when something
+    /// is pending behind such a caller. When nothing has arrived for 10 ms it attests what is durable, and makes the
+    /// next segment ahead unless [`Syncer::spare_maker`] was asked for. After [`SyncError::DiskFull`] it tries again
+    /// every 500 ms; after [`SyncError::Poisoned`] it returns. After [`Log::close`](crate::Log::close) it writes what
+    /// is pending, once, seals the log and returns.
+    ///
+    /// `on_synced` is called by whoever synced, by one at a time and in order, before the next sync begins: it must
+    /// not wait for the log.
+    pub fn run(self, on_synced: impl FnMut(Result<Lsn, SyncError>) + Send + 'static) {
+        let (queue, spares) = (Arc::clone(&self.queue), self.writer.spares().clone());
+        queue.lend(Box::new(Lent { syncer: self, on_synced }));
+        let _recall = Recall(&queue);
         loop {
-            let idle = (self.attested < self.durable).then_some(IDLE_BEFORE_ATTEST);
-            let done = match self.queue.wait_for_work(idle) {
-                Work::Sync => self.sync_with(&mut on_synced),
-                Work::Idle => self.attest(),
-                Work::Close => {
-                    if let Err(error) = self.seal_with(&mut on_synced) {
-                        on_synced(Err(error));
+            match queue.wait_for_duty() {
+                Duty::Sync(lead) => queue.lead(lead),
+                Duty::Chores(idle, waited) => {
+                    if let Some(mut lead) = idle {
+                        match lead.attest() {
+                            Ok(()) => queue.lay_back(lead, false),
+                            Err(SyncError::DiskFull) => queue.lay_back(lead, true),
+                            Err(SyncError::Poisoned(_)) => return,
+                        }
                     }
+                    if spares.due().is_some_and(|due| due <= waited) {
+                        spares.make();
+                    }
+                }
+                Duty::End(lead) => {
+                    lead.end();
                     return;
                 }
-            };
-            match done {
-                Ok(()) => {}
-                Err(SyncError::DiskFull) => {
-                    on_synced(Err(SyncError::DiskFull));
-                    self.queue.wait_for_close(DISK_FULL_PAUSE);
-                }
-                Err(error @ SyncError::Poisoned(_)) => {
-                    on_synced(Err(error));
+                Duty::Leave(lead) => {
+                    // Whoever failed with the lead in hand has told; it lies here if the log had failed before.
+                    lead.into_iter().for_each(|mut lead| lead.tell_failure());
                     return;
                 }
             }
         }
+    }
+
+    /// Returns what makes the next segment ahead, for a thread of its own; [`Syncer::run`] then leaves it to that one.
+    ///
+    /// Worth a thread where appends come without a pause of 10 ms: without it, each rotation makes its segment itself.
+    pub fn spare_maker(&self) -> SpareMaker<D> {
+        self.writer.spares().leave_to_maker();
+        SpareMaker(self.writer.spares().clone())
+    }
+
+    /// Makes the next segment ahead, if a segment is being filled and the next one is not made yet, and returns
+    /// whether there is one. Nothing is lost where it fails: the segment is then made when it is needed.
+    pub fn make_spare(&mut self) -> bool {
+        self.writer.spares().make()
     }
 
     /// Makes durable all that is pending when it is called. Without anything pending it does not touch the
@@ -95,7 +119,8 @@ impl<D: Disk> Syncer<D> {
         let target = self.queue.last();
         self.check_usable()?;
         while self.durable < target {
-            let group = self.sync_group()?;
+            let (group, wake) = self.sync_group()?;
+            wake.now();
             synced.durable = group.durable;
             synced.records += group.records;
             synced.bytes += group.bytes;
@@ -120,9 +145,9 @@ impl<D: Disk> Syncer<D> {
             // The header of the next segment attests as well.
             self.make_room()?;
         } else {
-            self.buffer.clear();
-            header.encode_into(self.writer.salt(), &[], &mut self.buffer);
-            self.writer.append(&self.buffer).map_err(|error| fail(&self.queue, error))?;
+            let mut bytes = Vec::with_capacity(header.framed_bytes());
+            header.encode_into(self.writer.salt(), &[], &mut bytes);
+            self.writer.append(&bytes).map_err(|error| fail(&self.queue, error))?;
         }
         self.attested = self.durable;
         Ok(())
@@ -142,7 +167,12 @@ impl<D: Disk> Syncer<D> {
     fn seal_with(&mut self, on_synced: &mut impl FnMut(Result<Lsn, SyncError>)) -> Result<(), SyncError> {
         self.queue.close();
         self.check_usable()?;
-        self.sync_with(on_synced)?;
+        let target = self.queue.last();
+        while self.durable < target {
+            let (group, wake) = self.sync_group()?;
+            on_synced(Ok(group.durable));
+            wake.now();
+        }
         // A log that got no record is left as it was found, with the doubt there may be about its tail.
         if self.has_written {
             self.writer.seal(self.durable).map_err(|error| fail(&self.queue, error))?;
@@ -151,54 +181,24 @@ impl<D: Disk> Syncer<D> {
         Ok(())
     }
 
-    /// Does as `sync_once`, and tells of every group on its own.
-    fn sync_with(&mut self, on_synced: &mut impl FnMut(Result<Lsn, SyncError>)) -> Result<(), SyncError> {
-        let target = self.queue.last();
-        while self.durable < target {
-            let group = self.sync_group()?;
-            on_synced(Ok(group.durable));
-        }
-        Ok(())
-    }
-
     /// Makes the next units durable, as many as one write takes.
-    fn sync_group(&mut self) -> Result<Synced, SyncError> {
+    fn sync_group(&mut self) -> Result<(Synced, Wake), SyncError> {
         if self.batch.is_empty() {
             self.queue.take(&mut self.batch);
         }
-        if self.writer.room() < unit_bytes(self.batch.unit()) {
+        if self.writer.room() < self.batch.unit_bytes() {
             self.make_room()?;
         }
-        let mut group = Synced { durable: self.durable, records: 0, bytes: 0 };
-        self.buffer.clear();
-        let limit = self.writer.room().min(self.batch_bytes_max as u64);
-        while !self.batch.is_empty() && self.buffer.len() as u64 + unit_bytes(self.batch.unit()) <= limit {
-            self.encode_unit(&mut group);
-        }
-        self.writer.append(&self.buffer).map_err(|error| fail(&self.queue, error))?;
+        let bytes_max = self.writer.room().min(self.batch_bytes_max as u64);
+        let group = self.batch.complete_group(bytes_max, self.writer.salt(), self.durable);
+        let bytes = self.batch.bytes(&group);
+        self.writer.append(bytes).map_err(|error| fail(&self.queue, error))?;
         // What was durable before this group is attested by each of its records.
         self.attested = self.durable;
-        self.durable = group.durable;
+        self.durable = group.last;
         self.has_written = true;
-        self.queue.on_durable(group.durable, self.buffer.len());
-        Ok(group)
-    }
-
-    fn encode_unit(&mut self, group: &mut Synced) {
-        for _ in 0..self.batch.unit().len() {
-            let Some((record, payload)) = self.batch.pop() else { return };
-            group.durable = group.durable.next();
-            group.records += 1;
-            group.bytes += payload.len();
-            let header = RecordHeader {
-                kind: if record.position == Position::Alone { Kind::Data } else { Kind::BatchPart },
-                is_unit_end: record.position != Position::BatchPart,
-                payload_bytes: record.payload_bytes,
-                lsn: group.durable,
-                attested: self.durable,
-            };
-            header.encode_into(self.writer.salt(), payload, &mut self.buffer);
-        }
+        let wake = self.queue.on_durable(group.last, bytes.len());
+        Ok((Synced { durable: group.last, records: group.records, bytes: group.payload_bytes }, wake))
     }
 
     /// Leaves the current segment for the next one, which attests all that is durable.
@@ -215,6 +215,7 @@ impl<D: Disk> Syncer<D> {
 
 impl<D: Disk> Drop for Syncer<D> {
     fn drop(&mut self) {
+        self.writer.spares().end();
         self.queue.on_syncer_gone(self.is_ended);
     }
 }
@@ -250,12 +251,70 @@ fn fail(queue: &Queue, error: WriteError) -> SyncError {
     }
 }
 
-fn unit_bytes(unit: &[Pending]) -> u64 {
-    unit.iter().map(|record| framed_bytes(record.payload_bytes as usize) as u64).sum()
+/// Makes the segments of a log ahead of their use; see [`Syncer::spare_maker`].
+pub struct SpareMaker<D: Disk>(Spares<D>);
+
+impl<D: Disk> SpareMaker<D> {
+    /// Makes one after the other until the log ends. Blocks.
+    pub fn run(self) {
+        self.0.make_all();
+    }
 }
 
-/// How long nothing arrives before the tail is attested: one more sync, and only when none is due.
-const IDLE_BEFORE_ATTEST: Duration = Duration::from_millis(10);
+impl<D: Disk> fmt::Debug for SpareMaker<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpareMaker").finish_non_exhaustive()
+    }
+}
 
-/// How long a full disk is left alone.
-const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
+/// A syncer as whoever leads sees it, with whom to tell.
+struct Lent<D: Disk, F> {
+    syncer: Syncer<D>,
+    on_synced: F,
+}
+
+impl<D: Disk, F: FnMut(Result<Lsn, SyncError>) + Send> Lead for Lent<D, F> {
+    fn sync_group(&mut self) -> Result<Wake, SyncError> {
+        let synced = self.syncer.check_usable().and_then(|()| self.syncer.sync_group());
+        match synced {
+            Ok((group, wake)) => {
+                (self.on_synced)(Ok(group.durable));
+                Ok(wake)
+            }
+            Err(error) => {
+                (self.on_synced)(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn attest(&mut self) -> Result<(), SyncError> {
+        self.syncer.attest().inspect_err(|error| (self.on_synced)(Err(error.clone())))
+    }
+
+    fn end(mut self: Box<Self>) {
+        if let Err(error) = self.syncer.seal_with(&mut self.on_synced) {
+            (self.on_synced)(Err(error));
+        }
+    }
+
+    fn tell_failure(&mut self) {
+        if let Err(error) = self.syncer.check_usable() {
+            (self.on_synced)(Err(error));
+        }
+    }
+
+    fn chores(&self) -> Option<Duration> {
+        let is_attested = self.syncer.attested == self.syncer.durable;
+        if is_attested { self.syncer.writer.spares().due() } else { Some(IDLE_BEFORE_CHORES) }
+    }
+}
+
+/// Takes the lead back when the thread of the syncer ends, however it does.
+struct Recall<'a>(&'a Queue);
+
+impl Drop for Recall<'_> {
+    fn drop(&mut self) {
+        drop(self.0.recall());
+    }
+}

@@ -14,6 +14,8 @@
 //! | 1 | a torn tail, which the next opening sets aside by itself |
 //! | 2 | damage: an opening refuses the log, or a snapshot cannot be used |
 //! | 3 | something cannot be read, or is of a newer release |
+//!
+//! A program that is asked wrongly should end with another one: `trellis` does with 64.
 
 mod dump;
 mod inspect;

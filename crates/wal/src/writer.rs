@@ -7,12 +7,14 @@ use crate::error::Operation;
 use crate::fault;
 use crate::lsn::Lsn;
 use crate::record::{HEADER_BYTES, Kind, RecordHeader};
-use crate::segment::{Predecessor, SEGMENT_HEADER_BYTES, SegmentHeader, UNFINISHED_NAME};
+use crate::segment::{Predecessor, SEGMENT_HEADER_BYTES, SPARE_NAME, SegmentHeader, UNFINISHED_NAME};
+use crate::spare::Spares;
 
 /// Owns the disk of an open log. After any error other than [`WriteError::DiskFull`] it must not be used.
 pub(crate) struct Writer<D: Disk> {
     disk: D,
     segment_bytes: u64,
+    spares: Spares<D>,
     seed: OpenSeed,
     /// The segment that is being filled. There is none until the first record after most openings, so that
     /// a log opens on a full disk.
@@ -23,7 +25,8 @@ pub(crate) struct Writer<D: Disk> {
 
 impl<D: Disk> Writer<D> {
     pub(crate) fn new(disk: D, segment_bytes: u64, seed: OpenSeed, place: Place) -> Self {
-        Self { disk, segment_bytes, seed, current: None, place }
+        let spares = Spares::new(disk.clone(), segment_bytes);
+        Self { disk, segment_bytes, spares, seed, current: None, place }
     }
 
     /// Changes the place of the segment that is made first.
@@ -50,11 +53,17 @@ impl<D: Disk> Writer<D> {
             salt,
         };
         let name = header.file_name();
-        let mut file = self.make_file(header.segment_bytes)?;
+        let spare = self.spares.take().filter(|_| header.segment_bytes == self.segment_bytes);
+        let (mut file, made_as) = match spare {
+            Some(file) => (file, SPARE_NAME),
+            None => (self.make_file(header.segment_bytes)?, UNFINISHED_NAME),
+        };
         let bytes = [header.encode(), contents].concat();
-        file.write_at(&bytes, 0).map_err(WriteError::of(Operation::Write, UNFINISHED_NAME))?;
-        file.sync().map_err(WriteError::of(Operation::Sync, UNFINISHED_NAME))?;
-        self.disk.rename(UNFINISHED_NAME, &name).map_err(WriteError::of(Operation::Rename, &name))?;
+        file.write_at(&bytes, 0).map_err(WriteError::of(Operation::Write, made_as))?;
+        if !fault::is_off("a segment is synced before it has its name") {
+            file.sync().map_err(WriteError::of(Operation::Sync, made_as))?;
+        }
+        self.disk.rename(made_as, &name).map_err(WriteError::of(Operation::Rename, &name))?;
         if !fault::is_off("names are synced") {
             self.disk.sync_directory().map_err(WriteError::of(Operation::SyncDirectory, ""))?;
         }
@@ -95,12 +104,21 @@ impl<D: Disk> Writer<D> {
         current.file.write_at(bytes, current.end).map_err(WriteError::of(Operation::Write, &current.name))?;
         current.sync()?;
         current.end += bytes.len() as u64;
+        // Not at once: the disk is still busy with the rotation.
+        if current.end >= current.header.segment_bytes / 2 {
+            self.spares.want();
+        }
         Ok(())
     }
 
     /// Ends the log at `last`. Without a current segment there is nothing to end.
     pub(crate) fn seal(&mut self, last: Lsn) -> Result<(), WriteError> {
         self.current.as_mut().map_or(Ok(()), |current| current.seal(Kind::SealClosed, last))
+    }
+
+    /// Returns what makes the next segment ahead.
+    pub(crate) fn spares(&self) -> &Spares<D> {
+        &self.spares
     }
 
     /// Returns the bytes of records that still fit into the current segment; 0 if there is none.

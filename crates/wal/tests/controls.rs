@@ -5,12 +5,29 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::panic::catch_unwind;
+use std::sync::mpsc::channel;
+use std::thread;
 
-use trellis_wal::fault::{RULES, SNAPSHOT_RULES, switch_off};
+use trellis_wal::fault::{OWN_RULES, RULES, SNAPSHOT_RULES, switch_off};
 use trellis_wal::{Fault, Lsn, MemoryDisk, Operation};
 
+use crate::child::{RULE_VARIABLE, skip};
+use crate::power_cut::{FEATURES, NotSurvived, cut_power_often};
+use crate::strace::{can_inject, every_sync_fails};
 use crate::support::{End, Node, Store, chunks_to, flip, log_of_sixty, records_to, segments, snapshots};
 
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/child.rs"]
+mod child;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/mounts.rs"]
+mod mounts;
+#[allow(dead_code, unused_imports, reason = "the test that all goes well is among the others")]
+#[path = "it/power_cut.rs"]
+mod power_cut;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/strace.rs"]
+mod strace;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "it/support.rs"]
 mod support;
@@ -19,13 +36,44 @@ mod support;
 #[test]
 fn every_rule_is_missed_when_it_is_off() {
     assert_eq!(failures(None), BTreeSet::new(), "with all rules on");
-    for rule in RULES.iter().chain(SNAPSHOT_RULES) {
+    for rule in RULES.iter().chain(SNAPSHOT_RULES).chain(OWN_RULES) {
         let noticed = failures(Some(rule));
         println!("{rule}: {noticed:?}");
         assert!(!noticed.is_empty(), "nothing notices that this is off: {rule}");
     }
     switch_off(None);
+    miss_rules_on_ext4();
+    miss_rule_under_strace();
 }
+
+/// What a disk in memory shows, a real one shows as well, where this machine can cut one off.
+fn miss_rules_on_ext4() {
+    for (rule, features) in ON_EXT4 {
+        let variables = [(RULE_VARIABLE, *rule)];
+        match cut_power_often(features, CUTS_MAX, &variables) {
+            Err(NotSurvived::Lost(what)) => println!("{rule}: ext4 with {features}: {what}"),
+            Err(NotSurvived::Impossible(reason)) => return skip("rules on ext4", &reason),
+            Ok(cuts) => panic!("nothing is lost when this is off: {rule}: {cuts:?}"),
+        }
+    }
+}
+
+/// A sync that fails goes unnoticed with this rule off, also where the kernel fails it.
+fn miss_rule_under_strace() {
+    if can_inject("rules under strace") {
+        let unnoticed = every_sync_fails(&[(RULE_VARIABLE, "a failed sync poisons")]).unwrap_err();
+        println!("a failed sync poisons: {unnoticed}");
+    }
+}
+
+/// Each with the features of the file system on which it matters.
+const ON_EXT4: &[(&str, &str)] = &[
+    ("a group is synced", FEATURES[0]),
+    ("names are synced", FEATURES[1]),
+    ("a snapshot is synced", FEATURES[0]),
+    ("a snapshot's name is synced", FEATURES[0]),
+];
+const CUTS_MAX: u64 = 100;
 
 /// Runs all checks with a rule off and names those that fail.
 fn failures(rule: Option<&str>) -> BTreeSet<&'static str> {
@@ -44,6 +92,8 @@ const CHECKS: &[(&str, fn())] = &[
     ("a write that goes wrong", bad_write),
     ("a snapshot ahead of the log", early_snapshot),
     ("removing beside a failed log", failed_log),
+    ("a failure of one who syncs", failed_lead),
+    ("appending without room", no_room),
 ];
 
 fn cut_log() {
@@ -200,6 +250,42 @@ fn failed_log() {
     disk.inject(Fault { operation: Operation::Write, after: 0, kind: ErrorKind::Other });
     store.node.syncer.sync_once().unwrap_err();
     store.snapshots.retain().unwrap_err();
+}
+
+fn failed_lead() {
+    let disk = MemoryDisk::new();
+    let node = Node::open(&disk).unwrap();
+    disk.inject(Fault { operation: Operation::Sync, after: 0, kind: ErrorKind::Other });
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let log = node.log.clone();
+            thread::spawn(move || log.append(b"record").is_ok())
+        })
+        .collect();
+    node.syncer.run(|_| {});
+    assert!(callers.into_iter().all(|caller| !caller.join().unwrap()), "nobody's record is durable");
+}
+
+fn no_room() {
+    let mut node = Node::open(&MemoryDisk::new()).unwrap();
+    while node.log.has_room() {
+        node.log.enqueue(&[7; 104]).unwrap();
+    }
+    let (last, log) = (node.log.last(), node.log.clone());
+    let (begin, begun) = channel();
+    let caller = thread::spawn(move || {
+        begin.send(()).unwrap();
+        log.append(b"one too many")
+    });
+    begun.recv().unwrap();
+    // There is nothing to be told by who waits for room: it is given the time to go wrong.
+    (0..10_000).for_each(|_| thread::yield_now());
+    let found = node.log.last();
+    while !caller.is_finished() {
+        node.syncer.sync_once().unwrap();
+    }
+    caller.join().unwrap().unwrap();
+    assert_eq!(found, last);
 }
 
 /// Changes a byte of a file that is open.

@@ -167,8 +167,9 @@ fn many(cli: &Cli) -> ExitCode {
     if let Some(failure) = report.failure {
         return fail(failure, cli);
     }
-    let missing = report.coverage.missing();
-    let is_judged = cli.profile == Profile::All && report.histories >= HISTORIES_THAT_COVER;
+    let missing = report.coverage.missing(cli.profile);
+    let is_profile_judged = matches!(cli.profile, Profile::All | Profile::Disk);
+    let is_judged = is_profile_judged && report.histories >= HISTORIES_THAT_COVER;
     if is_judged && !missing.is_empty() {
         println!("never met: {}", missing.join(", "));
         return ExitCode::FAILURE;

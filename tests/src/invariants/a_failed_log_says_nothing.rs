@@ -1,6 +1,6 @@
 //! 10: after a failed write or sync nothing is acknowledged any more, given or told (R17).
 
-use trellis_replication::{Message, PushReply, SyncReply};
+use trellis_replication::{Gossip, Message, PushReply, SyncReply};
 
 use super::{Held, Violation};
 use crate::sim::host::Host;
@@ -14,6 +14,14 @@ pub(super) fn message(host: u8, from: &Host, message: &Message) -> Held {
         return Ok(());
     }
     Err(violation(host, format!("still says {message:?}")))
+}
+
+/// That it is there may be told, and whom it knows.
+pub(super) fn gossip(host: u8, from: &Host, gossip: &Gossip) -> Held {
+    if gossip.digests.is_empty() || !has_failed(from) {
+        return Ok(());
+    }
+    Err(violation(host, format!("still tells digests of {} slots", gossip.digests.len())))
 }
 
 pub(super) fn reply(host: u8, from: &Host) -> Held {

@@ -22,16 +22,18 @@ impl Clocks {
         slot: u8,
         clock: &VersionVector,
         model: &Model,
-        lists: &Lists,
+        (lists, forgotten): (&Lists, &VersionVector),
     ) -> Held {
         let known = self.by_slot.entry(slot).or_default();
-        for (origin, seq) in clock.iter() {
-            let origin = origin.as_u64();
+        for (replica, seq) in clock.iter() {
+            let origin = replica.as_u64();
             let before = known.get(&origin).copied().unwrap_or(0);
             if seq < before {
                 return Err(violation(host, format!("the clock of slot {slot} of n{} went back", host + 1)));
             }
-            for covered in before + 1..=seq {
+            // A newcomer never hears of what all members had dropped before it came.
+            let heard_of = before.max(forgotten.get(replica));
+            for covered in heard_of + 1..=seq {
                 check_dot(host, (slot, origin, covered), model, lists)?;
             }
             if seq > before {
@@ -85,11 +87,13 @@ mod tests {
         let lists = Lists::from([((3, atom), known(1))]);
         let clock = |seq| VersionVector::from_iter([(ReplicaId::from_u64(5), seq)]);
         let mut clocks = Clocks::default();
-        assert_eq!(clocks.moved(0, 3, &clock(1), &model, &lists), Ok(()));
-        assert!(clocks.moved(0, 3, &clock(2), &model, &lists).is_err());
-        assert!(Clocks::default().moved(0, 3, &clock(3), &model, &lists).is_err());
+        let nothing = clock(0);
+        assert_eq!(clocks.moved(0, 3, &clock(1), &model, (&lists, &nothing)), Ok(()));
+        assert!(clocks.moved(0, 3, &clock(2), &model, (&lists, &nothing)).is_err());
+        assert!(Clocks::default().moved(0, 3, &clock(3), &model, (&lists, &nothing)).is_err());
+        assert_eq!(Clocks::default().moved(0, 3, &clock(2), &model, (&lists, &clock(2))), Ok(()));
         let lists = Lists::from([((3, atom), known(2))]);
-        assert_eq!(clocks.moved(0, 3, &clock(2), &model, &lists), Ok(()));
-        assert!(clocks.moved(0, 3, &clock(1), &model, &lists).is_err());
+        assert_eq!(clocks.moved(0, 3, &clock(2), &model, (&lists, &nothing)), Ok(()));
+        assert!(clocks.moved(0, 3, &clock(1), &model, (&lists, &nothing)).is_err());
     }
 }

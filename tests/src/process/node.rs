@@ -247,7 +247,12 @@ impl Node {
         self.whole_log().get(self.log_start..).unwrap_or_default().to_owned()
     }
 
-    pub(super) fn is_running(&mut self) -> Result<bool> {
+    /// Whether its process runs.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not say.
+    pub fn is_running(&mut self) -> Result<bool> {
         match &mut self.process {
             Some(process) => Ok(process.try_wait()?.is_none()),
             None => Ok(false),

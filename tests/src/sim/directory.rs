@@ -25,11 +25,19 @@ pub(crate) struct Directory {
     pub(crate) durable: Durable,
     /// Grows when contents that were durable are lost: to rot, to an older copy, with the disk.
     pub(crate) lineage: u32,
+    /// Slot → what all members had heard of when something was dropped, before this one joined them.
+    pub(crate) forgotten: BTreeMap<u8, VersionVector>,
 }
 
 impl Directory {
     pub(crate) fn new(node: NodeId, limits: &Limits, lineage: u32) -> Self {
-        Self { node, disk: MemoryDisk::new(), durable: Durable::new(limits), lineage }
+        Self {
+            node,
+            disk: MemoryDisk::new(),
+            durable: Durable::new(limits),
+            lineage,
+            forgotten: BTreeMap::new(),
+        }
     }
 }
 
@@ -38,6 +46,8 @@ impl Directory {
 pub(crate) struct Durable {
     pub(crate) recovery: Recovery,
     pub(crate) upto: Lsn,
+    /// Where the newest snapshot starts that was published; zero for none.
+    pub(crate) published: Lsn,
     /// Every record, in the order of LSNs, those that a snapshot has made needless included.
     pub(crate) records: Archive,
     pub(crate) lists: Lists,
@@ -67,6 +77,7 @@ impl Durable {
         Self {
             recovery: Recovery::new(limits.shards, CLUSTER, &limits.storage),
             upto: Lsn::ZERO,
+            published: Lsn::ZERO,
             records: Archive::new(),
             lists: Lists::new(),
             adopted: BTreeSet::new(),

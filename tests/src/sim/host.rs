@@ -49,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) batches: Vec<(Lsn, Lsn)>,
     /// Runs under the name of another host, from a copy of its disk.
     pub(crate) is_twin: bool,
+    /// Something was to fail at its disk, and may be still to come.
+    pub(crate) has_faulty_disk: bool,
     /// Its disk takes nothing for the time being.
     pub(crate) is_stalled: bool,
     /// Its pings and its gossip are lost, and those to it.
@@ -90,6 +92,7 @@ impl Host {
             attested: Lsn::ZERO,
             batches: Vec::new(),
             is_twin: false,
+            has_faulty_disk: false,
             is_stalled: false,
             loses_calls: false,
             has_unknown_disk: false,
@@ -133,6 +136,8 @@ pub(crate) struct Process {
     /// Records that are not known to be durable.
     pub(crate) undurable: VecDeque<Noted>,
     pub(crate) seen: Lsn,
+    /// The last record that its start found.
+    pub(crate) began: Lsn,
     /// Up to where the disk itself says that its log is durable.
     pub(crate) attested: Lsn,
     /// First and last record of each write that has several: they become durable together.
@@ -277,6 +282,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         replica,
         undurable,
         seen,
+        began: before,
         attested: before,
         batches: Vec::new(),
         lists: Lists::new(),

@@ -51,6 +51,7 @@ macro_rules! for_all_scenarios {
                 r13_what_is_not_settled_is_not_compared,
                 r15_a_write_counts_at_a_node_once_it_is_durable_there,
                 r17_a_node_whose_log_failed_reads_what_is_durable_and_says_nothing,
+                r17_a_node_whose_log_failed_gives_nothing_and_tells_no_digest,
                 r18_a_counter_that_came_back_to_zero_exists_and_an_increment_by_zero_makes_none,
                 r18_a_set_without_elements_and_a_flag_that_is_off_do_not_exist;
             partitions:
@@ -78,6 +79,8 @@ macro_rules! for_all_scenarios {
                 r11_stamps_stay_above_what_was_seen_after_a_restart_with_the_wall_clock_back,
                 r11_stamps_stay_above_what_the_log_holds,
                 r11_stamps_stay_above_what_arrived,
+                r11_a_newcomer_stamps_above_what_its_donor_has_dropped,
+                r11_a_newcomer_that_starts_again_stamps_above_what_its_donor_has_dropped,
                 r11_a_wall_clock_that_is_set_back_takes_no_stamp_back,
                 r16_replay_equals_arrival,
                 t16_half_of_a_batch_is_never_found,
@@ -90,9 +93,18 @@ macro_rules! for_all_scenarios {
                 r16_an_entry_older_than_what_a_snapshot_dropped_brings_nothing_back,
                 r16_a_drop_that_a_snapshot_is_ahead_of_takes_nothing_newer,
                 r16_a_slot_of_which_something_is_dropped_is_captured_again,
-                a_snapshot_that_rotted_is_passed_over_for_the_one_before_and_its_log;
+                r16_what_is_written_behind_its_capture_comes_from_the_log,
+                r16_a_snapshot_holds_nothing_that_the_log_can_still_lose,
+                r16_a_snapshot_waits_for_the_log,
+                r16_members_and_removals_are_in_the_snapshot,
+                r16_a_guest_that_starts_from_a_snapshot_is_a_guest,
+                a_snapshot_that_rotted_is_passed_over_for_the_one_before_and_its_log,
+                a_snapshot_that_is_not_what_was_written_gets_no_name,
+                damage_before_the_end_of_a_snapshot_is_not_taken_for_a_torn_tail,
+                nothing_is_removed_beside_a_log_that_failed;
             joining:
                 r12_a_guest_serves_nothing,
+                r12_a_guest_gives_nothing,
                 r12_a_guest_that_restarts_midway_goes_on_as_a_guest,
                 r12_a_guest_whose_donor_dies_midway_serves_only_when_it_has_all,
                 r12_a_guest_whose_streams_break_all_the_time_serves_only_when_it_has_all,

@@ -1,7 +1,7 @@
 //! The snapshots of one process, taken as the runtime does, in steps between which anything can happen.
 
 use trellis_node::core::{Capture, CaptureLimits, Core};
-use trellis_wal::{Lsn, MemoryDisk, SnapshotPublication, SnapshotWriter, Snapshots};
+use trellis_wal::{Lsn, MemoryDisk, SnapshotError, SnapshotPublication, SnapshotWriter, Snapshots};
 
 /// What a process does about snapshots.
 #[derive(Debug)]
@@ -27,11 +27,20 @@ pub(crate) enum Stepped {
     Began,
     Went,
     Waits,
-    Published,
-    /// So many files were removed.
-    Removed(u64),
+    /// It has its name: it starts and ends at these records.
+    Published {
+        start: Lsn,
+        end: Lsn,
+    },
+    /// So many snapshots and segments were removed.
+    Removed {
+        snapshots: usize,
+        segments: usize,
+    },
     /// It is given up; nothing else has changed.
     Failed,
+    /// The same, as there was no room for it.
+    FoundNoRoom,
 }
 
 impl Stepped {
@@ -41,11 +50,26 @@ impl Stepped {
             Self::Began => 0,
             Self::Went => 1,
             Self::Waits => 2,
-            Self::Published => 3,
-            Self::Removed(_) => 4,
+            Self::Published { .. } => 3,
+            Self::Removed { .. } => 4,
             Self::Failed => 5,
+            Self::FoundNoRoom => 6,
         }
     }
+
+    fn failed(error: &SnapshotError) -> Self {
+        if matches!(error, SnapshotError::DiskFull) { Self::FoundNoRoom } else { Self::Failed }
+    }
+}
+
+/// How far a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Nothing,
+    Capturing,
+    Waiting,
+    ReadingBack,
+    Published,
 }
 
 impl Snapshotting {
@@ -53,14 +77,24 @@ impl Snapshotting {
         Self { snapshots, work: Work::Nothing }
     }
 
-    /// Whether one is under way that has no name yet.
-    pub(crate) fn is_writing(&self) -> bool {
-        !matches!(self.work, Work::Nothing | Work::Published)
+    pub(crate) fn stage(&self) -> Stage {
+        match self.work {
+            Work::Nothing => Stage::Nothing,
+            Work::Capturing(..) => Stage::Capturing,
+            Work::Waiting(..) => Stage::Waiting,
+            Work::ReadingBack(..) => Stage::ReadingBack,
+            Work::Published => Stage::Published,
+        }
     }
 
-    /// Whether nothing is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.work, Work::Nothing)
+    /// The name of the file that is being written and was not read back yet.
+    pub(crate) fn unfinished_name(&self) -> Option<String> {
+        match &self.work {
+            Work::Capturing(capture, _) | Work::Waiting(capture, _) => {
+                Some(format!("snap-{:020}.tmp", capture.start().as_u64()))
+            }
+            Work::Nothing | Work::ReadingBack(..) | Work::Published => None,
+        }
     }
 
     /// Takes one step, and begins a snapshot when none is under way.
@@ -71,7 +105,10 @@ impl Snapshotting {
             Work::Waiting(capture, writer) => self.end(core, capture, writer),
             Work::ReadingBack(start, publication) => self.publish(core, start, publication),
             Work::Published => match self.snapshots.retain() {
-                Ok(retained) => Stepped::Removed(retained.removed.len() as u64),
+                Ok(retained) => {
+                    let snapshots = retained.removed.iter().filter(|name| name.ends_with(".snap")).count();
+                    Stepped::Removed { snapshots, segments: retained.removed.len() - snapshots }
+                }
                 Err(_) => Stepped::Failed,
             },
         }
@@ -79,7 +116,10 @@ impl Snapshotting {
 
     fn begin(&mut self, core: &Core, limits: CaptureLimits) -> Stepped {
         let Ok(capture) = core.begin_capture(limits) else { return Stepped::Failed };
-        let Ok(writer) = self.snapshots.begin(capture.start()) else { return Stepped::Failed };
+        let writer = match self.snapshots.begin(capture.start()) {
+            Ok(writer) => writer,
+            Err(error) => return Stepped::failed(&error),
+        };
         self.work = Work::Capturing(capture, writer);
         Stepped::Began
     }
@@ -93,8 +133,8 @@ impl Snapshotting {
         // A slot without content costs nothing: a step here is one that writes.
         loop {
             if let Some(chunk) = capture.poll_chunk() {
-                if writer.append_chunk(&chunk).is_err() {
-                    return Stepped::Failed;
+                if let Err(error) = writer.append_chunk(&chunk) {
+                    return Stepped::failed(&error);
                 }
                 self.work = Work::Capturing(capture, writer);
                 return Stepped::Went;
@@ -119,7 +159,7 @@ impl Snapshotting {
                 self.work = Work::ReadingBack(capture.start(), Box::new(publication));
                 Stepped::Went
             }
-            Err(_) => Stepped::Failed,
+            Err(error) => Stepped::failed(&error),
         }
     }
 
@@ -138,10 +178,10 @@ impl Snapshotting {
             Err(_) => return Stepped::Failed,
         }
         match publication.publish() {
-            Ok(_) => {
+            Ok(info) => {
                 core.note_snapshot(start);
                 self.work = Work::Published;
-                Stepped::Published
+                Stepped::Published { start, end: info.end }
             }
             Err(_) => Stepped::Failed,
         }

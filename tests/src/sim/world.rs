@@ -4,18 +4,20 @@ mod calls;
 mod clients;
 mod collecting;
 mod content;
+mod crashes;
 mod deletions;
 mod effects;
 mod logs;
 mod processes;
 mod reads;
 mod rest;
+mod rot;
 mod script;
 mod snapshots;
 mod streams;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -59,6 +61,8 @@ pub struct World {
     processes: u32,
     lineages: u32,
     happened: u64,
+    /// Names of files that rot has touched, on whichever disk.
+    rotted: BTreeSet<String>,
     /// No fault happens any more.
     is_healed: bool,
     /// Messages that a cluster at rest does not send.
@@ -127,6 +131,7 @@ impl World {
             processes: 0,
             lineages: 0,
             happened: 0,
+            rotted: BTreeSet::new(),
             is_healed: false,
             loud: Vec::new(),
             notices: Vec::new(),

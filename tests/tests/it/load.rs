@@ -54,10 +54,15 @@ impl Load {
         Ok(Self { runtime, clients, shared })
     }
 
+    /// How many increments were acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> i64 {
+        self.shared.acknowledged.load(Ordering::SeqCst)
+    }
+
     /// Waits until this many increments were acknowledged.
     pub(crate) fn await_acknowledged(&self, count: i64) -> Result<()> {
         await_until(&format!("{count} increments are acknowledged"), Duration::from_secs(60), || {
-            let acknowledged = self.shared.acknowledged.load(Ordering::SeqCst);
+            let acknowledged = self.acknowledged();
             ensure!(acknowledged >= count, "{acknowledged} are");
             Ok(Some(()))
         })?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use trellis_tests::{Cluster, await_until};
 
 #[test]
@@ -51,6 +51,34 @@ fn what_a_node_wrote_alone_is_not_lost_with_the_others_away() -> Result<()> {
     for node in ["n1", "n2", "n3"] {
         cluster.await_counter(node, "alone", 9)?;
     }
+    cluster.finish()
+}
+
+#[test]
+fn a_node_is_told_to_leave_and_comes_back() -> Result<()> {
+    let mut cluster = Cluster::start(3)?;
+    cluster.trellis(&["incr", "k", "5"])?.answer()?;
+    let refused = cluster.trellis(&["member", "leave", "n2"])?;
+    assert!(refused.failure(4)?.contains("hint: use a certificate of another role"), "{refused}");
+    let listed: serde_json::Value = cluster.at("n1", &["member", "ls", "-o", "json"])?.json()?;
+    let members = listed["members"].as_array().context("members are listed")?;
+    assert!(members.iter().all(|member| member["state"] == "alive"), "{listed}");
+    let watched = cluster.at("n1", &["member", "watch", "--for", "1s"])?;
+    assert_eq!(watched.answer()?, "n1 is alive\nn2 is alive\nn3 is alive", "{watched}");
+
+    let files = cluster.tls_files("boss");
+    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let (cert, key) = (path(&files.cert), path(&files.key));
+    let told = cluster.trellis(&["member", "leave", "n2", "--cert", &cert, "--key", &key])?;
+    assert_eq!(told.answer()?, "n2 leaves");
+    assert!(cluster.node_mut("n2").await_exit()?.success());
+    for node in ["n1", "n3"] {
+        cluster.await_status(node, "n2 has left", |status| status.count("left") == 1)?;
+    }
+    assert_eq!(cluster.trellis(&["incr", "k", "6"])?.answer()?, "11");
+    cluster.node_mut("n2").start(&[])?;
+    cluster.await_whole()?;
+    cluster.await_counter("n2", "k", 11)?;
     cluster.finish()
 }
 

@@ -134,6 +134,6 @@ fn first_segment(wal: &std::path::Path) -> Result<std::path::PathBuf> {
     let mut files = fs::read_dir(wal)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort_unstable();
     let is_segment =
-        |path: &&std::path::PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 4096);
+        |path: &&std::path::PathBuf| path.extension().is_some_and(|extension| extension == "log");
     files.iter().find(is_segment).cloned().ok_or_else(|| anyhow::anyhow!("no segment among {files:?}"))
 }

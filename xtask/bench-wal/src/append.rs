@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use hdrhistogram::Histogram;
 use tempfile::TempDir;
 
-use crate::contenders::{CONTENDERS, Kind, alone, bare};
+use crate::contenders::{Kind, alone, bare};
 use crate::table::{columns, median, short, verdict};
 
 /// What one turn gave.
@@ -22,17 +22,20 @@ pub(crate) struct Sample {
 /// All turns: by number of threads, by contender, by round; the bare thread is the first contender.
 pub(crate) struct Appends {
     threads: Vec<usize>,
+    /// Ours first.
+    contenders: Vec<&'static Kind>,
     samples: Vec<Vec<Vec<Sample>>>,
     /// Of a caller of ours who syncs by itself, and so hands nothing over.
     alone: Vec<Sample>,
 }
 
 impl Appends {
-    pub(crate) fn new(threads: &[usize]) -> Self {
-        let empty = || (0..=CONTENDERS.len()).map(|_| Vec::new()).collect();
+    pub(crate) fn new(threads: &[usize], contenders: Vec<&'static Kind>) -> Self {
+        let empty = || (0..=contenders.len()).map(|_| Vec::new()).collect();
         Self {
             threads: threads.to_vec(),
             samples: threads.iter().map(|_| empty()).collect(),
+            contenders,
             alone: Vec::new(),
         }
     }
@@ -43,15 +46,16 @@ impl Appends {
             for position in 0..count {
                 let index = if round.is_multiple_of(2) { position } else { count - 1 - position };
                 let directory = TempDir::new_in(home)?;
-                let sample = match index.checked_sub(1).map(|index| &CONTENDERS[index]) {
-                    None => bare(directory.path(), &RECORD, threads, duration),
+                let sample = match index.checked_sub(1).map(|index| self.contenders[index]) {
+                    None => in_thread(|| bare(directory.path(), &RECORD, threads, duration)),
                     Some(kind) => append(kind, directory.path(), threads, duration)
                         .with_context(|| format!("{} with {threads} threads failed", kind.name)),
                 };
                 samples[index].push(sample?);
             }
             if threads == 1 {
-                self.alone.push(alone(TempDir::new_in(home)?.path(), &RECORD, duration)?);
+                let directory = TempDir::new_in(home)?;
+                self.alone.push(in_thread(|| alone(directory.path(), &RECORD, duration))?);
             }
         }
         Ok(())
@@ -65,7 +69,7 @@ impl Appends {
             threads => format!("{threads} THREADS"),
         }));
         let mut rows = Vec::new();
-        for (index, name) in names().enumerate() {
+        for (index, name) in self.names().enumerate() {
             let mut row = vec![name.to_owned()];
             row.extend(self.samples.iter().map(|samples| {
                 let rate = short(median(rates(&samples[index])));
@@ -90,7 +94,10 @@ impl Appends {
             let ratios = samples[2..].iter().map(|rival| ratio(&samples[1], rival));
             let least = ratios.fold(f64::INFINITY, f64::min);
             let aim = if *threads >= 256 { 2.0 } else { 1.0 };
-            best.push(format!("{least:.2}, aim >= {aim:.1} {}", verdict(least >= aim)));
+            best.push(match least.is_finite() {
+                true => format!("{least:.2}, aim >= {aim:.1} {}", verdict(least >= aim)),
+                false => String::new(),
+            });
         }
         rows.extend([aims, best]);
         format!(
@@ -100,6 +107,10 @@ impl Appends {
         )
     }
 
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once("bare thread").chain(self.contenders.iter().map(|kind| kind.name))
+    }
+
     /// One append alone, against a bare write and sync.
     pub(crate) fn latency(&self) -> String {
         let Some(samples) = self.threads.iter().position(|&threads| threads == 1).map(|at| &self.samples[at])
@@ -107,15 +118,21 @@ impl Appends {
             return String::new();
         };
         let p50 = |sample: &Sample| sample.latency.value_at_quantile(0.5) as f64;
-        let lines = [("handed to the thread that syncs", &samples[1]), ("synced by the caller", &self.alone)]
-            .map(|(how, ours)| {
+        let lines = [("by Log::append", &samples[1]), ("by enqueue and sync_once", &self.alone)].map(
+            |(how, ours)| {
                 let ratio =
                     median(ours.iter().zip(&samples[0]).map(|(ours, bare)| p50(ours) / p50(bare)).collect());
                 let (is_met, of) = (verdict(ratio <= 1.15), "of write + fdatasync, aim <= 1.15");
                 format!("latency of one durable append, {how}, p50: {ratio:.2} {of} {is_met}\n")
-            });
+            },
+        );
         lines.concat()
     }
+}
+
+/// Runs this in a thread of its own, as all others that append do.
+fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| scope.spawn(work).join().map_err(|_| anyhow!("a thread panicked"))?)
 }
 
 fn append(kind: &Kind, directory: &Path, threads: usize, duration: Duration) -> Result<Sample> {
@@ -155,10 +172,6 @@ fn append(kind: &Kind, directory: &Path, threads: usize, duration: Duration) -> 
     }
     contender.close()?;
     Ok(Sample { per_second: latency.len() as f64 / elapsed.as_secs_f64(), latency })
-}
-
-fn names() -> impl Iterator<Item = &'static str> {
-    std::iter::once("bare thread").chain(CONTENDERS.iter().map(|kind| kind.name))
 }
 
 fn rates(samples: &[Sample]) -> Vec<f64> {

@@ -14,10 +14,10 @@ mod ours;
 mod raft_engine;
 
 pub(crate) use self::bare::bare;
-pub(crate) use self::ours::{alone, config};
+pub(crate) use self::ours::{Ours, alone, config};
 
 /// A log that many threads append to.
-pub(crate) trait Contender: Sync {
+pub(crate) trait Contender: Send + Sync {
     /// Appends a record and returns when it is durable. `thread` and `count` name it where a log needs a key.
     fn append(&self, thread: u64, count: u64, record: &[u8]) -> Result<()>;
 
@@ -45,6 +45,13 @@ pub(crate) const CONTENDERS: &[Kind] = &[
     #[cfg(feature = "fjall")]
     fjall::KIND,
 ];
+
+/// Ours, and of the others those with these names, or all.
+pub(crate) fn chosen(against: Option<&[String]>) -> Vec<&'static Kind> {
+    let is_chosen = |kind: &Kind| against.is_none_or(|names| names.iter().any(|name| name == kind.name));
+    let (ours, others) = (&CONTENDERS[..1], &CONTENDERS[1..]);
+    ours.iter().chain(others.iter().filter(|kind| is_chosen(kind))).collect()
+}
 
 /// Rivals that this build does not have.
 pub(crate) const LEFT_OUT: &[&str] = &[

@@ -13,14 +13,18 @@ use clap::Parser;
 use tempfile::TempDir;
 
 use crate::append::Appends;
-use crate::contenders::LEFT_OUT;
+use crate::contenders::{LEFT_OUT, chosen};
 use crate::machine::Watch;
+use crate::tasks::Tasks;
 
 mod append;
 mod contenders;
 mod enqueue;
 mod recovery;
+mod rotation;
 mod table;
+mod tasks;
+mod unreserved;
 
 #[path = "../../yardsticks/src/machine.rs"]
 mod machine;
@@ -38,6 +42,9 @@ struct Cli {
     /// How many threads append, each waiting for its own record.
     #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
     threads: Vec<usize>,
+    /// Contenders that append beside trellis-wal and the bare thread, by name; all without it.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    against: Option<Vec<String>>,
     /// MB of the log that trellis-wal recovers; 0 leaves recovery out.
     #[arg(long, default_value_t = 500)]
     recovery_mb: u64,
@@ -55,14 +62,21 @@ fn main() -> Result<()> {
     let home = TempDir::new_in(&cli.dir)?;
     let watch = Watch::start();
 
-    let mut appends = Appends::new(&cli.threads);
+    let mut appends = Appends::new(&cli.threads, chosen(cli.against.as_deref()));
     for round in 0..cli.rounds {
         appends.round(round, home.path(), Duration::from_millis(cli.millis))?;
         eprintln!("appends: round {} of {}", round + 1, cli.rounds);
     }
+    let mut tasks = Tasks::new(chosen(cli.against.as_deref()));
+    for round in 0..cli.rounds {
+        tasks.round(round, home.path(), Duration::from_millis(cli.millis))?;
+        eprintln!("tasks: round {} of {}", round + 1, cli.rounds);
+    }
+    let rotation = rotation::measure(cli.rounds, home.path(), Duration::from_millis(cli.millis))?;
     println!("{}\n", watch.tell());
     println!("{}", appends.table());
     println!("{}", appends.latency());
+    println!("{}\n{rotation}", tasks.tell());
 
     println!("{}", enqueue::measure(cli.rounds, home.path())?);
     if cli.recovery_mb > 0 {

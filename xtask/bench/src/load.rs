@@ -17,7 +17,7 @@ use crate::wire::{CounterResponse, GET_COUNTER, GetCounterRequest, INCREMENT, In
 /// Which call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// Adds 1 to one of [`KEYS`] counters, and hears when it is durable.
+    /// Adds 1 to one of some counters, and hears when it is durable.
     Increment,
     /// Reads one of them.
     Get,
@@ -54,11 +54,15 @@ impl Lines {
 
     /// Makes calls for `duration`, after a moment that does not count.
     pub(crate) async fn drive(&self, call: Call, duration: Duration) -> Result<Sample> {
+        self.drive_over(KEYS, call, duration).await
+    }
+
+    /// The same with so many counters.
+    pub(crate) async fn drive_over(&self, keys: usize, call: Call, duration: Duration) -> Result<Sample> {
         let begin = Instant::now() + WARM_UP;
         let end = begin + duration;
         let mut callers = JoinSet::new();
-        for (index, line) in self.0.iter().cycle().take(IN_FLIGHT).enumerate() {
-            let caller = Caller { grpc: Grpc::new(line.clone()), call, next: index * KEYS / IN_FLIGHT };
+        for caller in self.callers(keys, call) {
             callers.spawn(caller.drive(begin, end));
         }
         let mut latency = histogram();
@@ -67,12 +71,44 @@ impl Lines {
         }
         Ok(Sample { per_second: latency.len() as f64 / duration.as_secs_f64(), latency })
     }
+
+    /// Increments each of so many counters once.
+    pub(crate) async fn fill(&self, keys: usize) -> Result<()> {
+        let mut callers = JoinSet::new();
+        let firsts = (0..=IN_FLIGHT).map(|index| index * keys / IN_FLIGHT).collect::<Vec<_>>();
+        for (mut caller, ends) in self.callers(keys, Call::Increment).zip(firsts.windows(2)) {
+            let count = ends[1] - ends[0];
+            callers.spawn(async move {
+                for _ in 0..count {
+                    caller.make_one().await?;
+                }
+                Ok::<_, anyhow::Error>(())
+            });
+        }
+        while let Some(ended) = callers.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+
+    /// Every call in flight, each with its own part of the keys to begin with.
+    fn callers(&self, keys: usize, call: Call) -> impl Iterator<Item = Caller> {
+        let lines = self.0.iter().cycle().take(IN_FLIGHT).enumerate();
+        lines.map(move |(index, line)| Caller {
+            grpc: Grpc::new(line.clone()),
+            call,
+            keys,
+            next: index * keys / IN_FLIGHT,
+        })
+    }
 }
 
 /// One call in flight.
 struct Caller {
     grpc: Grpc<Channel>,
     call: Call,
+    /// How many keys there are.
+    keys: usize,
     /// The key of its next call.
     next: usize,
 }
@@ -96,7 +132,7 @@ impl Caller {
 
     async fn make_one(&mut self) -> Result<()> {
         let key = format!("bench:{:04}", self.next);
-        self.next = (self.next + 1) % KEYS;
+        self.next = (self.next + 1) % self.keys;
         self.grpc.ready().await?;
         let codec = ProstCodec::default();
         let answer: CounterResponse = match self.call {

@@ -16,11 +16,13 @@ use crate::echo::{Echo, EchoArguments};
 use crate::load::{Call, Lines, Sample};
 use crate::machine::Machine;
 use crate::report::Report;
+use crate::snapshot::SnapshotArguments;
 
 mod echo;
 mod load;
 mod machine;
 mod report;
+mod snapshot;
 mod wire;
 
 /// Measures nodes against a bare echo: 64 calls in flight on 4 connections.
@@ -42,6 +44,8 @@ enum Part {
     /// The bare echo; started by the bench itself, in a process of its own like a node.
     #[command(hide = true)]
     Echo(EchoArguments),
+    /// What a node does while it takes snapshots, one after the other, against the same node that takes none.
+    Snapshot(SnapshotArguments),
 }
 
 fn main() -> Result<()> {
@@ -49,16 +53,15 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.part {
         Some(Part::Echo(arguments)) => runtime.block_on(echo::serve(arguments)),
+        Some(Part::Snapshot(arguments)) => {
+            snapshot::bench(&runtime, &arguments, cli.rounds, Duration::from_secs(cli.seconds))
+        }
         None => bench(&runtime, cli.rounds, Duration::from_secs(cli.seconds)),
     }
 }
 
 fn bench(runtime: &Runtime, rounds: u32, duration: Duration) -> Result<()> {
-    let parent = target_directory().context("the bench runs in a target directory")?.join("bench");
-    fs::create_dir_all(&parent)?;
-    let machine = Machine::look(&parent)?;
-    println!("{machine}");
-
+    let machine = look_at_machine()?;
     let mut one = Cluster::prepare(1)?;
     one.found()?;
     let mut three = Cluster::prepare(3)?;
@@ -82,6 +85,15 @@ fn bench(runtime: &Runtime, rounds: u32, duration: Duration) -> Result<()> {
     println!("{}", report.json(&machine));
     one.finish()?;
     three.finish()
+}
+
+/// Looks at the machine and tells what it sees.
+fn look_at_machine() -> Result<Machine> {
+    let parent = target_directory().context("the bench runs in a target directory")?.join("bench");
+    fs::create_dir_all(&parent)?;
+    let machine = Machine::look(&parent)?;
+    println!("{machine}");
+    Ok(machine)
 }
 
 /// One line of the table.

@@ -96,12 +96,12 @@ impl fmt::Display for Report {
     }
 }
 
-fn rates(samples: &[Sample]) -> Vec<f64> {
+pub(crate) fn rates(samples: &[Sample]) -> Vec<f64> {
     samples.iter().map(|sample| sample.per_second).collect()
 }
 
 /// Of an even number of values, the upper of the two in the middle; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

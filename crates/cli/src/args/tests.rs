@@ -138,3 +138,29 @@ fn refuse(line: &str) -> clap::Error {
 fn words(line: &str) -> impl Iterator<Item = &str> {
     std::iter::once("trellis").chain(line.split(' '))
 }
+
+#[test]
+fn who_asks_a_tool_wrongly_does_not_hear_that_the_log_is_damaged() {
+    for (line, code) in [
+        ("wal verify", 64),
+        ("wal", 64),
+        ("wal verify data --nonsense", 64),
+        ("wal repair data --truncate-after x", 64),
+        ("--timeout never wal verify data", 64),
+        ("-o csv wal dump data", 64),
+        ("snapshot verify", 64),
+        ("snapshot nonsense", 64),
+        ("get", 2),
+        ("set wal", 2),
+        ("--context wal get", 2),
+        ("nonsense", 2),
+        ("", 2),
+        ("wal verify --help", 0),
+        ("--version", 0),
+    ] {
+        let arguments: Vec<_> =
+            ["trellis"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+        let refused = Cli::try_parse_from(&arguments).unwrap_err();
+        assert_eq!(refusal(&refused, &arguments).code(), code, "{line}");
+    }
+}

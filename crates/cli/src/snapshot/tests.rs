@@ -7,7 +7,6 @@ use serde_json::json;
 use trellis_wal::{Config, FileDisk, OpenSeed, recover};
 
 use super::*;
-use crate::args::SnapshotPath;
 
 #[test]
 fn snapshots_are_verified_and_inspected_by_directory_and_by_file() {
@@ -22,7 +21,7 @@ fn snapshots_are_verified_and_inspected_by_directory_and_by_file() {
             (&json["snapshots"][0]["chunks"], &json["snapshots"][0]["startLsn"]),
             (&json!(2), &json!(1))
         );
-        let inspected = run(args::Snapshot::Inspect { place: SnapshotPath { path } }).unwrap();
+        let inspected = look(&path, true).unwrap();
         assert_eq!(inspected.json()["snapshots"][0]["chunkList"][1]["bytes"], 5);
         assert!(inspected.plain().contains("\n  chunk 1 offset "), "{}", inspected.plain());
     }
@@ -48,7 +47,7 @@ fn a_log_without_snapshots_is_no_error_and_a_directory_without_a_log_is_one() {
 }
 
 fn verify(path: &Path) -> Result<Answer, Failure> {
-    run(args::Snapshot::Verify { place: SnapshotPath { path: path.to_owned() } })
+    look(path, false)
 }
 
 /// Writes a log of one record with a snapshot of two chunks, and returns the snapshot.

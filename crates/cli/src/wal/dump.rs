@@ -1,7 +1,7 @@
 //! The records of a log, printed as they are read: a log may be larger than memory.
 
 use std::io::{self, Write};
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use crate::output::{Answer, Format};
 
 /// Prints all records in `lsns`, and what is between them; `has_payload` asks for what they hold.
 ///
-/// A reader that has gone away is no error, but the log is read to its end.
+/// A reader that has gone away is no error: it has seen enough, and the rest of the log is not read.
 pub(crate) fn print(
     disk: &FileDisk,
     lsns: RangeInclusive<Lsn>,
@@ -25,10 +25,10 @@ pub(crate) fn print(
 ) -> Result<Answer, Failure> {
     let out = io::BufWriter::new(out);
     let mut printer = Printer { out, format, has_payload, is_empty: true, outcome: Ok(()) };
-    printer.attempt(Printer::begin);
+    let _ = printer.attempt(Printer::begin);
     tools::dump(disk, lsns, |dumped| printer.attempt(|printer| printer.show(&dumped)))
         .map_err(|error| unreadable(disk.path(), &error))?;
-    printer.attempt(Printer::end);
+    let _ = printer.attempt(Printer::end);
     match printer.outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Internal, "the records cannot be printed").cause(error))
@@ -47,10 +47,12 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn attempt(&mut self, print: impl FnOnce(&mut Self) -> io::Result<()>) {
+    /// Prints, and says whether there is any use in going on.
+    fn attempt(&mut self, print: impl FnOnce(&mut Self) -> io::Result<()>) -> ControlFlow<()> {
         if self.outcome.is_ok() {
             self.outcome = print(self);
         }
+        if self.outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
     fn begin(&mut self) -> io::Result<()> {

@@ -45,7 +45,10 @@ fn segment_row(segment: &SegmentView) -> [String; 5] {
             let end = facts.end.map_or("followed by another".to_owned(), |end| end.to_string());
             row([name, &facts.first_lsn.to_string(), &last, &human_bytes(facts.file_bytes), &end])
         }
-        Err(error) => row([name, "", "", "", &error.to_string()]),
+        Err(error) => {
+            let error = error.to_string();
+            row([name, "", "", "", error.strip_prefix(&format!("{name} ")).unwrap_or(&error)])
+        }
     }
 }
 
@@ -61,8 +64,12 @@ fn segment_facts(segment: &SegmentView) -> Value {
             "firstLsn": facts.first_lsn.as_u64(),
             "lastLsn": facts.last_lsn.map(Lsn::as_u64),
             "end": facts.end.map(|end| end.to_string()),
+            "recordsBehind": facts.end.and_then(|end| match end {
+                SegmentEnd::NoRecord { records_behind, .. } => Some(records_behind),
+                _ => None,
+            }),
             "recordsEndAt": facts.end.and_then(|end| match end {
-                SegmentEnd::Open { offset } => Some(offset),
+                SegmentEnd::Open { offset } | SegmentEnd::NoRecord { offset, .. } => Some(offset),
                 SegmentEnd::Closed | SegmentEnd::Rotated => None,
             }),
         }),

@@ -69,6 +69,28 @@ fn damage_is_told_with_file_offset_lsns_and_the_next_step() {
 }
 
 #[test]
+fn a_dump_whose_reader_has_gone_away_is_no_failure_and_ends() {
+    /// Takes what fits into a pipe, and then nobody reads.
+    struct Pipe(usize);
+    impl io::Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let place = Place::new(200);
+    let disk = open_log(&place.data_dir()).unwrap();
+    for format in [Format::Plain, Format::Table, Format::Json] {
+        let answer = dump::print(&disk, Lsn::ZERO..=Lsn::MAX, true, format, &mut Pipe(10_000)).unwrap();
+        assert_eq!(answer.exit_code(), std::process::ExitCode::SUCCESS);
+    }
+}
+
+#[test]
 fn a_log_that_is_lost_from_its_beginning_on_is_not_to_be_cut() {
     let place = Place::new(3);
     fs::write(place.segment(), [0x55; 8192]).unwrap();
@@ -84,7 +106,7 @@ fn a_repair_asks_for_consent_and_keeps_a_copy() {
     place.damage(8);
     let before = fs::read(place.segment()).unwrap();
     let refused = repair(&place.data_dir(), Lsn::from_u64(7), DataLoss::Refused).unwrap_err();
-    assert_eq!(refused.exit, Exit::Usage);
+    assert_eq!(refused.exit, Exit::LogUsage);
     assert!(refused.causes[0].contains("go to quarantine/"), "{refused:?}");
     assert!(
         refused.hint.as_ref().is_some_and(|hint| hint.ends_with("--truncate-after 7 --accept-data-loss"))

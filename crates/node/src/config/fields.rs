@@ -111,13 +111,24 @@ pub(super) fn fields(config: &mut Config) -> Vec<(&'static str, Field<'_>)> {
     fields
 }
 
-fn wal_fields(wal: &mut WalConfig) -> [(&'static str, Field<'_>); 4] {
-    let WalConfig { segment_bytes, record_bytes_max, batch_bytes_max, pending_bytes_max } = wal;
+fn wal_fields(wal: &mut WalConfig) -> [(&'static str, Field<'_>); 7] {
+    let WalConfig {
+        segment_bytes,
+        record_bytes_max,
+        batch_bytes_max,
+        pending_bytes_max,
+        snapshot_interval,
+        snapshot_log_bytes,
+        snapshot_rate,
+    } = wal;
     [
         ("wal.segment_bytes", Field::Bytes(segment_bytes)),
         ("wal.record_bytes_max", Field::Bytes(record_bytes_max)),
         ("wal.batch_bytes_max", Field::Bytes(batch_bytes_max)),
         ("wal.pending_bytes_max", Field::Bytes(pending_bytes_max)),
+        ("wal.snapshot_interval", Field::Time(snapshot_interval)),
+        ("wal.snapshot_log_bytes", Field::Bytes(snapshot_log_bytes)),
+        ("wal.snapshot_rate", Field::Bytes(snapshot_rate)),
     ]
 }
 

@@ -17,6 +17,15 @@ pub struct WalConfig {
     /// Bytes that wait to be written at most, which one record may overshoot. Default 64 MiB; at least
     /// `batch_bytes_max`. Too low: writers wait during a slow sync; too high: memory, and a long last sync.
     pub pending_bytes_max: u64,
+    /// Time after which a snapshot is taken, if anything was logged meanwhile. Default 5 min; 1 s to 24 h. Too low:
+    /// the disk writes the whole state again and again; too high: a start replays much.
+    pub snapshot_interval: Duration,
+    /// Bytes of log behind the newest snapshot at which the next is taken at once. Default 500 MB; 1 MiB to 1 TiB. Too
+    /// low: as above; too high: disk space, and a start replays much.
+    pub snapshot_log_bytes: u64,
+    /// Bytes a second that a snapshot writes at most while clients are served. Default 64 MiB; 1 MiB to 1 TiB. Too
+    /// low: a snapshot takes long, and the log grows meanwhile; too high: syncs of the log wait for it.
+    pub snapshot_rate: u64,
 }
 
 impl Default for WalConfig {
@@ -26,6 +35,9 @@ impl Default for WalConfig {
             record_bytes_max: 16 * MIB,
             batch_bytes_max: 32 * MIB,
             pending_bytes_max: 64 * MIB,
+            snapshot_interval: Duration::from_secs(300),
+            snapshot_log_bytes: 500_000_000,
+            snapshot_rate: 64 * MIB,
         }
     }
 }
@@ -116,8 +128,8 @@ pub struct LimitsConfig {
     /// The longest that a request may take, whatever deadline its client names. Default 30 s; at least 1 s. Too
     /// low: writes with `replicas` fail during a short cut; too high: waiting requests pile up.
     pub request_timeout: Duration,
-    /// How long a stopping node lets requests finish. Default 10 s. Too low: clients see broken calls; too high:
-    /// a stop takes long.
+    /// How long a stopping node lets requests finish, and then has for its last snapshot. Default 10 s. Too low: clients
+    /// see broken calls, and the next start replays the log; too high: a stop takes long.
     pub drain_timeout: Duration,
     /// How far the wall clock may be from the other members' median before last-writer-wins writes are refused.
     /// Default 500 ms; at least 10 ms. Too low: refusals; too high: a fast clock wins over later writes.

@@ -144,6 +144,9 @@ fn wal(config: &Config, found: &mut Findings) {
         );
     }
     found.bytes_in_range("wal.segment_bytes", wal.segment_bytes, MIB..=4 * GIB);
+    found.time_in_range("wal.snapshot_interval", Some(wal.snapshot_interval), SECOND..=DAY);
+    found.bytes_in_range("wal.snapshot_log_bytes", wal.snapshot_log_bytes, MIB..=1024 * GIB);
+    found.bytes_in_range("wal.snapshot_rate", wal.snapshot_rate, MIB..=1024 * GIB);
 }
 
 fn swim(config: &Config, found: &mut Findings) {

@@ -28,6 +28,18 @@ pub const RULES: &[&str] = &[
     "R11 the clock is raised by arrival",
     // After a start with the wall clock behind, a write loses to what a snapshot and no record knows of.
     "R11 a snapshot holds the clock",
+    // A newcomer stamps a write below a deletion that its donor has dropped and another member holds.
+    "R11 hellos and transfers raise the clock",
+    // The same, once the newcomer has started again.
+    "R11 an adoption keeps the donor's clock",
+    // What was written behind the capture of its atom is covered by the slot's clock, and replay takes it for old.
+    "R16 a slot's header is captured first",
+    // A snapshot is published that holds what the log can still lose.
+    "R16 a capture tells its end",
+    // Who was removed, and which process was whose, is forgotten with the log's first segments.
+    "R16 a snapshot holds the roster",
+    // A guest that restarts from a snapshot is a member, without most of what the cluster holds.
+    "R16 a snapshot holds what a guest lacks",
     // What was not met yet of a slot when something else of it was dropped is in no snapshot.
     "R16 what is dropped voids a capture",
     // A slot's clock is behind after a restart: less is acknowledged than before.
@@ -40,6 +52,10 @@ pub const RULES: &[&str] = &[
     "R12 a guest stays one over a restart",
     // Writes are acknowledged, and shown, that no disk holds.
     "R17 a failed log stops the node",
+    // Its streams go on: peers are told that what they sent has come.
+    "R17 a failed node says nothing",
+    // A digest of what no disk holds raises a false alarm.
+    "R17 a failed node tells no digests",
     // A client is told that a write is held, by a node whose writes nobody takes any more.
     "R15 a removed node counts nothing",
     // A slot that is ahead of its clock raises false alarms.

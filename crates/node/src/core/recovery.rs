@@ -131,8 +131,13 @@ impl Recovery {
                 if !fault::is_off("R11 a snapshot holds the clock") {
                     self.hlc = state.hlc;
                 }
-                (self.guest_of, self.addresses) = (state.guest_of, state.addresses);
-                self.roster = state.roster;
+                self.addresses = state.addresses;
+                if !fault::is_off("R16 a snapshot holds what a guest lacks") {
+                    self.guest_of = state.guest_of;
+                }
+                if !fault::is_off("R16 a snapshot holds the roster") {
+                    self.roster = state.roster;
+                }
             }
             Chunk::Entries { slot, entries } => {
                 for entry in entries {
@@ -199,7 +204,7 @@ impl Recovery {
                 if !fault::is_off("R16 replay keeps adoptions") {
                     self.keyspace(slot).adopt(slot, &clock);
                 }
-                self.observe(Some(hlc));
+                self.observe(Some(hlc).filter(|_| !fault::is_off("R11 an adoption keeps the donor's clock")));
                 if let Some(remaining) = &mut self.guest_of {
                     remaining.remove(&slot);
                 }

@@ -12,6 +12,7 @@ use super::fault;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) log: Log,
+    logged_bytes: AtomicU64,
     hlc: AtomicU64,
     phase: AtomicU8,
     /// Whether every slot was adopted; the phase tells no more once it is past serving.
@@ -24,6 +25,7 @@ impl Shared {
     pub(crate) fn new(log: Log, hlc: Hlc, phase: Phase) -> Self {
         Self {
             log,
+            logged_bytes: AtomicU64::new(0),
             hlc: AtomicU64::new(hlc.as_u64()),
             phase: AtomicU8::new(phase as u8),
             is_member: AtomicBool::new(phase != Phase::Guest),
@@ -53,8 +55,17 @@ impl Shared {
             Err(EnqueueError::Poisoned(_)) if fault::is_off("R17 a failed log stops the node") => {
                 Ok(self.log.durable())
             }
-            appended => appended,
+            appended => {
+                let bytes: usize = records.iter().map(|record| record.len()).sum();
+                self.logged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+                appended
+            }
         }
+    }
+
+    /// Bytes of all records that were appended, without their headers.
+    pub(crate) fn logged_bytes(&self) -> u64 {
+        self.logged_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether the log takes more before the disk catches up (invariant 8).

@@ -61,6 +61,8 @@ enum Stage {
     Begin(u8),
     Slot(SlotCapture),
     Done,
+    /// The log failed meanwhile.
+    GivenUp,
 }
 
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Capture {
         match &self.stage {
             Stage::Begin(slot) => usize::from(*slot),
             Stage::Slot(part) => usize::from(part.cursor.slot()),
-            Stage::Done => trellis_storage::SLOTS,
+            Stage::Done | Stage::GivenUp => trellis_storage::SLOTS,
         }
     }
 
@@ -132,6 +134,9 @@ impl Capture {
             return;
         }
         self.flush(&mut part);
+        if fault::is_off("R16 a slot's header is captured first") {
+            part.header = shard.keyspace().header(slot);
+        }
         if part.has_entries || part.header != SlotHeader::default() {
             self.ready.push_back(Chunk::Header { slot, header: part.header }.encode());
         }
@@ -202,11 +207,15 @@ impl Core {
     ///
     /// When the log has failed: the capture is to be given up.
     pub fn step_capture(&self, capture: &mut Capture) -> Result<(), CaptureError> {
-        let stage = std::mem::replace(&mut capture.stage, Stage::Done);
-        let (slot, part) = match stage {
+        // What fails on the way is never taken up again.
+        let (slot, part) = match std::mem::replace(&mut capture.stage, Stage::GivenUp) {
             Stage::Begin(slot) => (slot, None),
             Stage::Slot(part) => (part.cursor.slot(), Some(part)),
-            Stage::Done => return Ok(()),
+            Stage::Done => {
+                capture.stage = Stage::Done;
+                return Ok(());
+            }
+            Stage::GivenUp => return Err(CaptureError),
         };
         let shard = self.shard(slot).lock();
         if shard.has_never_durable(slot) {
@@ -216,8 +225,10 @@ impl Core {
         let part = part.unwrap_or_else(|| SlotCapture::begin(slot, &shard, capture.limits.step_bytes));
         capture.step(part, &shard);
         drop(shard);
-        capture.end = self.shared.log.last();
-        self.check_log()
+        if !fault::is_off("R16 a capture tells its end") {
+            capture.end = self.shared.log.last();
+        }
+        self.check_log().inspect_err(|_| capture.stage = Stage::GivenUp)
     }
 
     fn check_log(&self) -> Result<(), CaptureError> {
@@ -226,9 +237,14 @@ impl Core {
     }
 
     /// Notes in the log that a snapshot was published which starts at `start`, for a later start that does not find
-    /// it. Nothing depends on the note, so that one which the log refuses is none.
+    /// it. Nothing depends on the note, so that one which the log refuses is none; [`Core::logged_bytes`] leaves it out.
     pub fn note_snapshot(&self, start: Lsn) {
-        let _ = self.shared.append(&[&Record::SnapshotTaken { start }.encode()]);
+        let _ = self.shared.log.enqueue(&Record::SnapshotTaken { start }.encode());
+    }
+
+    /// Returns how many bytes of records this core has logged, without their headers.
+    pub fn logged_bytes(&self) -> u64 {
+        self.shared.logged_bytes()
     }
 }
 

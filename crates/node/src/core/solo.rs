@@ -8,7 +8,7 @@ use trellis_replication::{
 };
 use trellis_storage::{Config as StorageConfig, ElementCursor, Operation, ReadValue};
 use trellis_swim::Config as SwimConfig;
-use trellis_wal::{Config as WalConfig, Lsn, MemoryDisk, OpenSeed, Syncer};
+use trellis_wal::{Config as WalConfig, Lsn, MemoryDisk, OpenSeed, RecoveryReport, Snapshots, Syncer};
 
 use super::{Core, Now, Recovery, Settings, Written};
 
@@ -17,6 +17,9 @@ pub(crate) struct Solo {
     pub(crate) core: Core,
     pub(crate) syncer: Syncer<MemoryDisk>,
     pub(crate) disk: MemoryDisk,
+    /// What its log was opened with, for whoever takes snapshots.
+    pub(crate) snapshots: Option<Snapshots<MemoryDisk>>,
+    pub(crate) report: RecoveryReport,
     pub(crate) now: Now,
 }
 
@@ -40,7 +43,8 @@ impl Solo {
         let now = Now { instant: moment, wall_millis: 1_700_000_000_000 };
         let seed = OpenSeed { log_uuid: [1; 16], salt: 1 };
         let disk = MemoryDisk::new();
-        let opened = trellis_wal::open(disk.clone(), WAL, seed).expect("an empty disk opens");
+        let recovered = trellis_wal::recover(disk.clone(), WAL, seed, |_| {}).expect("an empty disk opens");
+        let opened = recovered.opened;
         let mut recovery = Recovery::new(2, CLUSTER, &StorageConfig::default());
         let (node, replica) = (NodeId::from_u64(1), ReplicaId::from_u64(1));
         let owner = Owner { node, epoch: now.wall_millis };
@@ -63,7 +67,8 @@ impl Solo {
             seed: 1,
         };
         let core = Core::new(settings, recovery.finish(), opened.log, now).expect("defaults are valid");
-        Self { core, syncer, disk, now }
+        let (snapshots, report) = (Some(recovered.snapshots), opened.report);
+        Self { core, syncer, disk, snapshots, report, now }
     }
 
     /// Makes everything durable that was logged.

@@ -1,6 +1,6 @@
 //! The steps of a start that can fail, in their order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -8,11 +8,12 @@ use trellis_crdt::ReplicaId;
 use trellis_replication::{FoundingId, Identity, NodeId, Owner, Ping};
 use trellis_rpc::{DialConfig, PeerClient, Role, TlsFiles, TlsReloader};
 use trellis_storage::Config as StorageConfig;
-use trellis_wal::{FileDisk, Log, OpenSeed, Syncer};
+use trellis_wal::{FileDisk, Log, OpenSeed, Records, RecoveryReport, SnapshotReader, Snapshots, Syncer};
 
 use super::data_dir::DataDir;
 use super::error::ServeError;
-use super::{clock, settings};
+use super::startup::Startup;
+use super::{clock, report, settings};
 use crate::Config;
 use crate::core::{Core, Recovery, Settings};
 
@@ -53,7 +54,7 @@ async fn bind(what: &'static str, address: String) -> Result<TcpListener, ServeE
     }
 }
 
-/// A log that was read to its end.
+/// A log that was read to its end, behind the snapshot it was read from.
 #[derive(Debug)]
 pub(crate) struct OpenedLog {
     pub(crate) recovery: Recovery,
@@ -61,37 +62,77 @@ pub(crate) struct OpenedLog {
     path: PathBuf,
     log: Log,
     syncer: Syncer<FileDisk>,
+    snapshots: Snapshots<FileDisk>,
+    report: RecoveryReport,
 }
 
-/// Opens the data directory and its log, and replays it.
-pub(crate) fn open_log(config: &Config, cluster: &str) -> Result<OpenedLog, ServeError> {
+/// Opens the data directory, restores the newest snapshot in it and replays the log behind that. Blocks on the disk.
+///
+/// Returns `None` if the start was cancelled meanwhile.
+pub(crate) fn open_log(
+    config: &Config,
+    cluster: &str,
+    startup: &Startup,
+) -> Result<Option<OpenedLog>, ServeError> {
     let fresh = NodeId::from_u64(random()?);
     let directory = DataDir::open(&config.data_dir, cluster, &config.name, fresh)?;
     let path = directory.wal();
-    let failed = |source| ServeError::Log { path: path.clone(), source: Box::new(source) };
     let disk = FileDisk::new(path.clone())
         .map_err(|source| ServeError::FirstWrite { path: path.clone(), detail: source.to_string() })?;
     let mut log_uuid = [0; 16];
     log_uuid[..8].copy_from_slice(&random()?.to_le_bytes());
     log_uuid[8..].copy_from_slice(&random()?.to_le_bytes());
-    let opened = trellis_wal::open(disk, settings::wal(config), OpenSeed { log_uuid, salt: random()? })
-        .map_err(failed)?;
+    let seed = OpenSeed { log_uuid, salt: random()? };
     let started = Instant::now();
+    let recovered =
+        trellis_wal::recover(disk, settings::wal(config), seed, |progress| startup.on_progress(progress))
+            .map_err(|source| ServeError::Log { path: path.clone(), source: Box::new(source) })?;
     let mut recovery = Recovery::new(config.shards, cluster, &StorageConfig::default());
-    let mut records = 0_u64;
-    for record in opened.records {
-        let (lsn, bytes) = record.map_err(failed)?;
-        recovery.replay(lsn, &bytes).map_err(|source| ServeError::Replay { path: path.clone(), source })?;
-        records += 1;
+    if let Some(snapshot) = recovered.snapshot {
+        restore(&mut recovery, snapshot, &path)?;
     }
-    tracing::info!(
-        records,
-        torn_bytes = opened.report.torn_bytes,
-        tail_certain = opened.report.tail_certain,
-        millis = started.elapsed().as_millis(),
-        "the log is replayed"
-    );
-    Ok(OpenedLog { recovery, node: directory.node, path, log: opened.log, syncer: opened.syncer })
+    let trellis_wal::Opened { log, syncer, mut records, report } = recovered.opened;
+    if !replay(&mut recovery, &mut records, &path, startup)? {
+        return Ok(None);
+    }
+    report::recovered(&report, recovery.snapshot_taken(), started.elapsed());
+    let (node, snapshots) = (directory.node, recovered.snapshots);
+    Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report }))
+}
+
+fn restore(
+    recovery: &mut Recovery,
+    mut snapshot: SnapshotReader<FileDisk>,
+    path: &Path,
+) -> Result<(), ServeError> {
+    let file = path.join(&snapshot.info().name);
+    let unreadable = |source| ServeError::Snapshot { path: file.clone(), source };
+    while let Some(chunk) = snapshot.next_chunk().map_err(unreadable)? {
+        recovery.restore(chunk).map_err(|source| ServeError::Restore { path: file.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// Returns whether it came to the end.
+fn replay(
+    recovery: &mut Recovery,
+    records: &mut Records<FileDisk>,
+    path: &Path,
+    startup: &Startup,
+) -> Result<bool, ServeError> {
+    for count in 0_u64.. {
+        if count.is_multiple_of(RECORDS_BETWEEN_LOOKS) {
+            startup.on_progress(records.progress());
+            if startup.is_cancelled() {
+                return Ok(false);
+            }
+        }
+        let Some(record) = records.next_record() else { break };
+        let failed = |source| ServeError::Log { path: path.to_owned(), source: Box::new(source) };
+        let (lsn, bytes) = record.map_err(failed)?;
+        recovery.replay(lsn, bytes).map_err(|source| ServeError::Replay { path: path.to_owned(), source })?;
+    }
+    Ok(true)
 }
 
 /// Decides whether an empty data directory founds a cluster, and draws its founding id.
@@ -122,6 +163,8 @@ pub(crate) async fn founding(
 pub(crate) struct Started {
     pub(crate) core: Core,
     pub(crate) syncer: Syncer<FileDisk>,
+    pub(crate) snapshots: Snapshots<FileDisk>,
+    pub(crate) report: RecoveryReport,
 }
 
 /// Mints this process's replica, logs and syncs it before anything else, and makes the core.
@@ -131,7 +174,7 @@ pub(crate) fn start_core(
     opened: OpenedLog,
     founding: Option<FoundingId>,
 ) -> Result<Started, ServeError> {
-    let OpenedLog { mut recovery, node, path, log, mut syncer } = opened;
+    let OpenedLog { mut recovery, node, path, log, mut syncer, snapshots, report } = opened;
     let now = clock::now();
     let replica = ReplicaId::from_u64(random()?);
     let epoch = recovery.epoch(node).saturating_add(1).max(now.wall_millis);
@@ -156,12 +199,45 @@ pub(crate) fn start_core(
         seed: random()?,
     };
     let core = Core::new(settings, recovery.finish(), log, now)?;
-    Ok(Started { core, syncer })
+    Ok(Started { core, syncer, snapshots, report })
 }
 
 fn random() -> Result<u64, ServeError> {
     clock::random().map_err(ServeError::Random)
 }
 
+/// Records replayed between two looks at whether the start is still wanted.
+const RECORDS_BETWEEN_LOOKS: u64 = 1024;
 /// How long a seed may take to show that there is a cluster already.
 const SEED_PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_is_given_up_ends_at_its_next_look_and_lets_go_of_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { name: "n1".into(), data_dir: folder.path().join("data"), ..Config::default() };
+        let cancelled = Startup::default();
+        cancelled.cancel();
+        assert!(open_log(&config, "garden", &cancelled).unwrap().is_none());
+        let opened = open_log(&config, "garden", &Startup::default()).unwrap().unwrap();
+        assert!(opened.recovery.is_fresh());
+        let locked = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        assert!(locked.hint().is_some_and(|hint| hint.contains("another process")), "{locked}");
+    }
+
+    #[test]
+    fn a_snapshot_that_makes_no_sense_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { name: "n1".into(), data_dir: folder.path().join("data"), ..Config::default() };
+        let opened = open_log(&config, "garden", &Startup::default()).unwrap().unwrap();
+        let mut writer = opened.snapshots.begin(opened.log.durable()).unwrap();
+        writer.append_chunk(b"nonsense").unwrap();
+        let name = writer.finish(&opened.log, opened.log.durable()).unwrap().name;
+        drop(opened);
+        let refused = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        assert!(matches!(&refused, ServeError::Restore { path, .. } if path.ends_with(&name)), "{refused}");
+    }
+}

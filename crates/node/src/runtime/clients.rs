@@ -1,30 +1,34 @@
 //! The calls of clients, in the terms of the wire.
 
-use std::path::{Path, PathBuf};
+mod status;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use trellis_crdt::Kind;
-use trellis_replication::NodeId;
 use trellis_rpc::{
     ClientHandler, ClusterStatus, Counter, DeleteKey, Deleted, Durability, Failure, GetCounter, GetKey,
-    GetRegister, Increment, Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState,
-    MemberStatus, NodeUsage, Reason, Register, SetRegister, WriteOptions,
+    GetRegister, Increment, Incremented, KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, Reason,
+    Register, SetRegister, SnapshotTaken, WriteOptions,
 };
 use trellis_storage::{Cursor, ElementCursor, Operation, OperationError, Outcome, ReadError, ReadValue};
-use trellis_swim::State;
 
-use super::clock;
-use super::memory::resident_bytes;
+use self::status::millis;
 use super::service::{Promise, Service, ServiceError};
-use crate::core::{Core, Phase, RequestError, Status};
+use super::snapshots::{Snapshots, TakeError};
+use crate::core::{Core, Phase, RequestError};
 
 /// Answers clients from the core of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) core: Arc<Core>,
     pub(crate) service: Service,
+    pub(crate) snapshots: Snapshots,
+    /// Told when an administrator wants the node to leave.
+    pub(crate) leaving: Arc<Notify>,
     pub(crate) name: String,
     pub(crate) cluster: String,
     /// The folder of the log.
@@ -118,9 +122,21 @@ impl ClientHandler for Clients {
     }
 
     async fn cluster_status(&self) -> Result<ClusterStatus, Failure> {
-        let status = self.core.status(clock::now());
-        let absent = self.core.absent_members();
-        Ok(cluster_status(&self.cluster, &self.wal, &status, &absent))
+        Ok(self.describe())
+    }
+
+    async fn take_snapshot(&self) -> Result<SnapshotTaken, Failure> {
+        let taken = self.snapshots.take().await.map_err(|error| no_snapshot(&error))?;
+        Ok(SnapshotTaken {
+            start_lsn: taken.info.start.as_u64(),
+            bytes: taken.info.file_bytes,
+            duration_millis: millis(taken.duration),
+        })
+    }
+
+    async fn leave(&self) -> Result<(), Failure> {
+        self.leaving.notify_one();
+        Ok(())
     }
 }
 
@@ -265,87 +281,15 @@ fn format_token(cursor: Cursor) -> String {
     cursor.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn cluster_status(cluster: &str, wal: &Path, status: &Status, absent: &[(NodeId, String)]) -> ClusterStatus {
-    let mut members: Vec<MemberStatus> = status
-        .members
-        .iter()
-        .map(|member| MemberStatus {
-            name: member.name.clone(),
-            node: (member.meta.boot_nonce != 0).then_some(member.meta.node),
-            replica: (member.meta.boot_nonce != 0).then_some(member.meta.replica),
-            state: match member.state {
-                State::Alive => MemberState::Alive,
-                State::Suspect => MemberState::Suspect,
-                State::Dead => MemberState::Dead,
-                State::Left => MemberState::Left,
-            },
-            is_guest: member.meta.is_guest,
-            client_address: member.meta.client_address.clone(),
-            peer_address: member.peer_address.clone(),
-            incarnation: member.incarnation,
-            since_millis: millis(member.since),
-            last_heard_millis: member.last_heard.map(millis),
-            lag: member.unacknowledged,
-            usage: (member.name == status.local.name).then(|| NodeUsage {
-                keys: status.usage.keys as u64,
-                log_bytes: folder_bytes(wal).unwrap_or(0),
-                memory_bytes: resident_bytes().unwrap_or(0),
-                uptime_millis: millis(status.uptime),
-            }),
-        })
-        .collect();
-    members.extend(absent.iter().map(|(node, name)| MemberStatus {
-        name: name.clone(),
-        node: Some(*node),
-        ..MemberStatus::default()
-    }));
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    ClusterStatus {
-        cluster: cluster.to_owned(),
-        founding: status.founding,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        members,
-        is_converged: status.is_converged && absent.is_empty(),
-        warnings: warnings(status),
-    }
-}
-
-fn warnings(status: &Status) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if status.phase != Phase::Serving {
-        warnings.push(not_serving(status.phase).message);
-    }
-    if status.slots_remaining > 0 {
-        warnings.push(format!("{} of 256 slots are still to be taken over", status.slots_remaining));
-    }
-    if status.conflicts > 0 {
-        warnings.push("two live processes showed one name: see the node's log, stop one of them".to_owned());
-    }
-    if status.diverged > 0 {
-        warnings.push(format!(
-            "equal clocks had different digests {} times: see the node's log",
-            status.diverged
-        ));
-    }
-    if status.is_disk_full {
-        warnings.push("the disk is full: writes wait until there is room in data_dir".to_owned());
-    }
-    if status.is_skewed {
-        warnings.push(format!(
-            "the wall clock is {} ms ahead of the others': register writes are refused",
-            status.clock_ahead_millis
-        ));
-    }
-    warnings
-}
-
-fn folder_bytes(folder: &Path) -> Option<u64> {
-    let files = std::fs::read_dir(folder).ok()?;
-    Some(files.filter_map(|file| file.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn no_snapshot(error: &TakeError) -> Failure {
+    let reason = match error {
+        TakeError::LogFailed(_) => Reason::StorageFailed,
+        TakeError::TooMany => Reason::Overloaded,
+        TakeError::Stopping => Reason::Draining,
+        TakeError::DiskFull | TakeError::Snapshot(_) => Reason::SnapshotFailed,
+        TakeError::Defect => return Failure::internal("a step of a snapshot panicked"),
+    };
+    Failure::new(reason, format!("no snapshot was taken: {error}"))
 }
 
 /// How long a write waits for other nodes; well within the 5 s that clients wait by default, so that they hear how many

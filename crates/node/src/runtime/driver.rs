@@ -14,6 +14,7 @@ use super::concerns::Concerns;
 use super::log_thread::LogSignal;
 use super::outgoing::Outgoing;
 use super::report;
+use super::snapshots::Snapshots;
 use super::streams::{LINK_MESSAGES_MAX, Lane, LinkHost};
 use crate::core::{Core, Effect, Phase, PingAnswer};
 
@@ -72,7 +73,7 @@ impl Driver {
     }
 
     /// Runs the timer and follows the log, for as long as the node lives.
-    pub(crate) async fn run(self, signal: LogSignal) {
+    pub(crate) async fn run(self, signal: LogSignal, snapshots: Snapshots) {
         loop {
             let due = {
                 // Asked under the lock: who makes something due earlier compares it with this answer or is part of it.
@@ -92,6 +93,7 @@ impl Driver {
                         self.core().handle_log_failed(clock::now());
                     } else {
                         self.core().handle_durable(clock::now());
+                        snapshots.look_at_log();
                     }
                 }
             }

@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use trellis_rpc::TlsError;
-use trellis_wal::OpenError;
+use trellis_wal::{OpenError, SnapshotDamage};
 
 use super::data_dir::DataDirError;
-use crate::core::{RecoveryError, SettingsError};
+use crate::core::{RecoveryError, RestoreError, SettingsError};
 
 /// Why a node did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,24 @@ pub enum ServeError {
         #[source]
         source: Box<OpenError>,
     },
+    /// A snapshot that was whole a moment ago is not any more.
+    #[error("the snapshot {path} cannot be read any more")]
+    Snapshot {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: SnapshotDamage,
+    },
+    /// A snapshot is whole and holds what makes no sense.
+    #[error("the snapshot {path} cannot be restored")]
+    Restore {
+        /// Which file.
+        path: PathBuf,
+        /// What.
+        #[source]
+        source: RestoreError,
+    },
     /// The log was opened and holds what makes no sense.
     #[error("the log in {path} cannot be replayed")]
     Replay {
@@ -75,6 +93,9 @@ pub enum ServeError {
     /// The settings contradict each other.
     #[error("the settings contradict each other")]
     Settings(#[from] SettingsError),
+    /// A step of the start panicked.
+    #[error("the start ended with a defect: the panic is in the node's own log")]
+    StartDefect,
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     Random(#[source] io::Error),
@@ -118,12 +139,16 @@ impl ServeError {
                 }
                 _ => "mend the disk and start again; nothing was changed",
             },
-            Self::Replay { .. } => "start the version that wrote this log, or move the data directory aside",
+            Self::Snapshot { .. } => "start again: if it is damaged now, the snapshot before it is used",
+            Self::Replay { .. } | Self::Restore { .. } => {
+                "start the version that wrote this log, or move the data directory aside"
+            }
             Self::FirstWrite { .. } => "make room on the disk of data_dir",
             Self::SeedAnswers { .. } => "start without --found to join that cluster",
             Self::LogFailed => {
                 "see the log above, mend the disk, start again: what was acknowledged is there"
             }
+            Self::StartDefect => "report the panic; nothing was changed",
             Self::Defect => "start it again: what was acknowledged is in its log; report the panic",
             Self::Settings(_) | Self::Random(_) | Self::Signals(_) | Self::Thread(_) => return None,
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::Notify;
-use trellis_wal::{FileDisk, SyncError, Syncer};
+use trellis_wal::{Disk, SyncError, Syncer};
 
 use super::waiters::Waiters;
 
@@ -36,13 +36,13 @@ impl LogSignal {
 
 /// Starts the thread; it ends when the log is closed or failed.
 pub(crate) fn spawn(
-    syncer: Syncer<FileDisk>,
+    syncer: Syncer<impl Disk>,
     waiters: Waiters,
     signal: LogSignal,
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name("wal-sync".to_owned()).spawn(move || {
         let _told = TellOnPanic { waiters: waiters.clone(), signal: signal.clone() };
-        syncer.run(|synced| {
+        syncer.run(move |synced| {
             match synced {
                 Ok(durable) => {
                     waiters.wake(durable);

@@ -13,6 +13,7 @@ use trellis_crdt::Kind;
 use trellis_storage::KindUsage;
 use trellis_swim::State;
 
+use super::snapshots::{Snapshots, Told};
 use crate::core::{Core, Now, Phase, Status};
 
 /// Writes all metrics of a node. Names follow the conventions: a prefix, base units, `_total` on counts.
@@ -20,12 +21,14 @@ use crate::core::{Core, Now, Phase, Status};
 /// # Errors
 ///
 /// When a number cannot be formatted, which does not happen to integers.
-pub(crate) fn encode(core: &Core, now: Now) -> Result<String, fmt::Error> {
+pub(crate) fn encode(core: &Core, snapshots: &Snapshots, now: Now) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("trellis");
-    registry.register_collector(Box::new(Snapshot {
+    registry.register_collector(Box::new(Numbers {
         status: core.status(now),
         log_durable: core.log().durable().as_u64(),
         log_last: core.log().last().as_u64(),
+        log_behind: snapshots.log_bytes(),
+        snapshots: snapshots.told(),
     }));
     let mut text = String::new();
     encode_text(&mut text, &registry)?;
@@ -33,13 +36,16 @@ pub(crate) fn encode(core: &Core, now: Now) -> Result<String, fmt::Error> {
 }
 
 #[derive(Debug)]
-struct Snapshot {
+struct Numbers {
     status: Status,
     log_durable: u64,
     log_last: u64,
+    /// Bytes of the log behind the newest snapshot.
+    log_behind: u64,
+    snapshots: Told,
 }
 
-impl Collector for Snapshot {
+impl Collector for Numbers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let status = &self.status;
         let mut gauge = |name: &str, help: &str, value: i64| {
@@ -82,6 +88,7 @@ impl Collector for Snapshot {
             "Own operations not acknowledged, all peers.",
             unacknowledged.cast_signed(),
         )?;
+        self.encode_snapshots(&mut encoder)?;
         self.encode_kinds(&mut encoder)?;
         self.encode_counters(&mut encoder)?;
         let uptime = ConstGauge::new(status.uptime.as_secs_f64());
@@ -95,7 +102,40 @@ impl Collector for Snapshot {
     }
 }
 
-impl Snapshot {
+impl Numbers {
+    /// What is told of snapshots; of times, those of snapshots that this process took.
+    fn encode_snapshots(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let newest = self.snapshots.newest;
+        let start = newest.map_or(0, |newest| newest.start.as_u64());
+        let bytes = newest.map_or(0, |newest| newest.bytes);
+        for (name, help, value) in [
+            ("log_behind_snapshot_bytes", "Bytes of records that a start would replay.", self.log_behind),
+            ("snapshot_start_lsn", "Where the newest snapshot starts; 0 for none.", start),
+            ("snapshot_bytes", "Bytes of the newest snapshot; 0 for none.", bytes),
+        ] {
+            let metric = ConstGauge::new(value.cast_signed());
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        if let Some((duration, at)) = newest.and_then(|newest| newest.taken) {
+            for (name, help, value) in [
+                ("snapshot_duration", "How long the newest snapshot took.", duration),
+                ("snapshot_age", "Time since the newest snapshot.", at.elapsed()),
+            ] {
+                let metric = ConstGauge::new(value.as_secs_f64());
+                let unit = Some(&Unit::Seconds);
+                metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)?;
+            }
+        }
+        for (name, help, value) in [
+            ("snapshots_taken", "Snapshots taken by this process.", self.snapshots.taken),
+            ("snapshots_failed", "Snapshots that failed.", self.snapshots.failed),
+        ] {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
+    }
+
     /// What is held, by kind.
     fn encode_kinds(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let numbers: [(&str, &str, Number); 5] = [
@@ -158,6 +198,8 @@ type Number = fn(&KindUsage) -> usize;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::core::solo::Solo;
     use crate::runtime::clock;
 
@@ -167,7 +209,8 @@ mod tests {
     fn names_follow_the_conventions_and_every_metric_has_help() {
         let solo = Solo::founder(clock::now().instant);
         solo.increment("hits", 5);
-        let text = encode(&solo.core, solo.now).unwrap();
+        let core = Arc::new(solo.core);
+        let text = encode(&core, &Snapshots::idle(Arc::clone(&core)), solo.now).unwrap();
         assert!(text.contains("\ntrellis_kind_keys{kind=\"pn-counter\"} 1\n"), "{text}");
         assert!(text.ends_with("# EOF\n"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {

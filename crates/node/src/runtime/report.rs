@@ -1,6 +1,9 @@
 //! What the core notices, in the words of the node's own log.
 
+use std::time::Duration;
+
 use trellis_replication::Event;
+use trellis_wal::{Lsn, RecoveryReport};
 
 use crate::core::{Notice, Phase};
 
@@ -16,6 +19,26 @@ pub(crate) fn phase(phase: Phase) {
             );
         }
     }
+}
+
+/// Tells from what a node has started; `noted` is the start of the newest snapshot that its log tells of.
+pub(crate) fn recovered(report: &RecoveryReport, noted: Lsn, elapsed: Duration) {
+    for rejected in &report.rejected {
+        tracing::error!(%rejected, "a snapshot was not used");
+    }
+    if noted > report.start {
+        tracing::error!(start = %noted, "the log tells of a snapshot that is not there, or damaged");
+    }
+    tracing::info!(
+        snapshot = report.snapshot.as_ref().map(|snapshot| snapshot.name.as_str()),
+        snapshot_bytes = report.snapshot.as_ref().map(|snapshot| snapshot.file_bytes),
+        records = report.records,
+        bytes = report.bytes,
+        torn_bytes = report.torn_bytes,
+        tail_certain = report.tail_certain,
+        millis = elapsed.as_millis(),
+        "the log is replayed"
+    );
 }
 
 pub(crate) fn notice(notice: &Notice) {

@@ -5,6 +5,7 @@ use trellis_rpc::ServerConfig;
 use trellis_swim::Config as SwimConfig;
 use trellis_wal::Config as WalConfig;
 
+use super::snapshots::Limits as SnapshotLimits;
 use crate::{Config, SwimPreset};
 
 pub(crate) fn wal(config: &Config) -> WalConfig {
@@ -15,6 +16,14 @@ pub(crate) fn wal(config: &Config) -> WalConfig {
         record_bytes_max: u32::try_from(settings.record_bytes_max).unwrap_or(u32::MAX),
         batch_bytes_max: size(settings.batch_bytes_max),
         pending_bytes_max: size(settings.pending_bytes_max),
+    }
+}
+
+pub(crate) fn snapshots(config: &Config) -> SnapshotLimits {
+    SnapshotLimits {
+        interval: config.wal.snapshot_interval,
+        log_bytes: config.wal.snapshot_log_bytes,
+        bytes_per_second: config.wal.snapshot_rate,
     }
 }
 

@@ -97,4 +97,19 @@ pub struct NodeUsage {
     pub memory_bytes: u64,
     /// How long it has been running.
     pub uptime_millis: u64,
+    /// Its newest snapshot; `None` when there is none.
+    pub snapshot: Option<NodeSnapshot>,
+    /// Bytes of log records behind the newest snapshot, or of all without one.
+    pub log_bytes_behind_snapshot: u64,
+}
+
+/// The newest snapshot of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeSnapshot {
+    /// The record of the log up to which it holds everything.
+    pub start_lsn: u64,
+    /// The bytes of its file.
+    pub bytes: u64,
+    /// How long ago it was taken; `None` when an earlier process took it.
+    pub age_millis: Option<u64>,
 }

@@ -171,6 +171,7 @@ fn kind_of(reason: Reason) -> ErrorKind {
         | Reason::InvalidPageToken
         | Reason::ValueTooLarge
         | Reason::WrongType
+        | Reason::SnapshotFailed
         | Reason::UnsupportedKind
         | Reason::CounterOverflow
         | Reason::UnknownMethod => ErrorKind::Rejected,

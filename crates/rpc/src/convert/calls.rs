@@ -5,7 +5,7 @@ use trellis_crdt::Kind;
 use super::{InvalidMessage, invalid, required};
 use crate::calls::{
     Counter, DeleteKey, Deleted, Durability, GetCounter, GetKey, GetRegister, Increment, Incremented,
-    KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, Register, SetRegister, WriteOptions,
+    KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, Register, SetRegister, SnapshotTaken, WriteOptions,
 };
 use crate::pb::v1 as pb;
 
@@ -274,4 +274,28 @@ impl TryFrom<pb::ListKeysResponse> for KeyPage {
 fn existing(exists: bool, number: i32) -> Result<Option<Kind>, InvalidMessage> {
     let kind = kind(number)?;
     if kind.is_some() == exists { Ok(kind) } else { invalid("kind", "does not agree with exists") }
+}
+
+impl From<SnapshotTaken> for pb::TakeSnapshotResponse {
+    fn from(answer: SnapshotTaken) -> Self {
+        let SnapshotTaken { start_lsn, bytes, duration_millis } = answer;
+        Self { header: None, start_lsn, bytes, duration_millis }
+    }
+}
+
+impl TryFrom<pb::TakeSnapshotResponse> for SnapshotTaken {
+    type Error = InvalidMessage;
+
+    fn try_from(answer: pb::TakeSnapshotResponse) -> Result<Self, InvalidMessage> {
+        let pb::TakeSnapshotResponse { header: _, start_lsn, bytes, duration_millis } = answer;
+        Ok(Self { start_lsn, bytes, duration_millis })
+    }
+}
+
+impl TryFrom<pb::LeaveResponse> for () {
+    type Error = InvalidMessage;
+
+    fn try_from(_: pb::LeaveResponse) -> Result<Self, InvalidMessage> {
+        Ok(())
+    }
 }

@@ -4,7 +4,7 @@ use trellis_crdt::ReplicaId;
 use trellis_replication::{FoundingId, NodeId};
 
 use super::{InvalidMessage, name};
-use crate::calls::{ClusterStatus, MemberState, MemberStatus, NodeUsage};
+use crate::calls::{ClusterStatus, MemberState, MemberStatus, NodeSnapshot, NodeUsage};
 use crate::pb::v1 as pb;
 
 impl From<ClusterStatus> for pb::GetClusterStatusResponse {
@@ -103,14 +103,38 @@ impl From<pb::MemberState> for MemberState {
 
 impl From<NodeUsage> for pb::NodeUsage {
     fn from(usage: NodeUsage) -> Self {
-        let NodeUsage { keys, log_bytes, memory_bytes, uptime_millis } = usage;
-        Self { keys, log_bytes, memory_bytes, uptime_millis }
+        let NodeUsage { keys, log_bytes, memory_bytes, uptime_millis, snapshot, log_bytes_behind_snapshot } =
+            usage;
+        let snapshot = snapshot.map(Into::into);
+        Self { keys, log_bytes, memory_bytes, uptime_millis, snapshot, log_bytes_behind_snapshot }
     }
 }
 
 impl From<pb::NodeUsage> for NodeUsage {
     fn from(usage: pb::NodeUsage) -> Self {
-        let pb::NodeUsage { keys, log_bytes, memory_bytes, uptime_millis } = usage;
-        Self { keys, log_bytes, memory_bytes, uptime_millis }
+        let pb::NodeUsage {
+            keys,
+            log_bytes,
+            memory_bytes,
+            uptime_millis,
+            snapshot,
+            log_bytes_behind_snapshot,
+        } = usage;
+        let snapshot = snapshot.map(Into::into);
+        Self { keys, log_bytes, memory_bytes, uptime_millis, snapshot, log_bytes_behind_snapshot }
+    }
+}
+
+impl From<NodeSnapshot> for pb::NodeSnapshot {
+    fn from(snapshot: NodeSnapshot) -> Self {
+        let NodeSnapshot { start_lsn, bytes, age_millis } = snapshot;
+        Self { start_lsn, bytes, age_millis }
+    }
+}
+
+impl From<pb::NodeSnapshot> for NodeSnapshot {
+    fn from(snapshot: pb::NodeSnapshot) -> Self {
+        let pb::NodeSnapshot { start_lsn, bytes, age_millis } = snapshot;
+        Self { start_lsn, bytes, age_millis }
     }
 }

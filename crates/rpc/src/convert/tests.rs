@@ -42,6 +42,7 @@ fn calls_of_clients_come_out_as_they_went_in() {
     check_round_trip::<ListKeys, pb::ListKeysRequest>();
     check_round_trip::<KeyPage, pb::ListKeysResponse>();
     check_round_trip::<ClusterStatus, pb::GetClusterStatusResponse>();
+    check_round_trip::<SnapshotTaken, pb::TakeSnapshotResponse>();
 }
 
 #[test]
@@ -373,6 +374,18 @@ sample! {
         log_bytes: u64::sample(g),
         memory_bytes: u64::sample(g),
         uptime_millis: u64::sample(g),
+        snapshot: Option::sample(g),
+        log_bytes_behind_snapshot: u64::sample(g),
+    };
+    NodeSnapshot: g => Self {
+        start_lsn: u64::sample(g),
+        bytes: u64::sample(g),
+        age_millis: Option::sample(g),
+    };
+    SnapshotTaken: g => Self {
+        start_lsn: u64::sample(g),
+        bytes: u64::sample(g),
+        duration_millis: u64::sample(g),
     };
     MemberState: g => {
         *g.choose(&[Self::Alive, Self::Suspect, Self::Dead, Self::Left, Self::Unknown]).unwrap()

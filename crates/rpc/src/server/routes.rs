@@ -13,7 +13,7 @@ use crate::role::Service;
 /// Answers the calls of one service.
 pub(super) type Route = Box<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
 
-/// The services of one listener. There are at most four, so they are found by looking at each.
+/// The services of one listener. There are at most five, so they are found by looking at each.
 #[derive(Default)]
 pub(super) struct Routes {
     routes: Vec<(Service, Route)>,
@@ -53,6 +53,7 @@ pub(super) fn reflection() -> (Route, Route) {
             .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name(pb::v1::client_service_server::SERVICE_NAME)
+            .with_service_name(pb::v1::admin_service_server::SERVICE_NAME)
             .with_service_name("grpc.health.v1.Health")
     };
     let v1 = builder().build_v1().expect("the generated descriptors are valid");

@@ -27,7 +27,8 @@ use trellis_rpc::{
     Answer, CertificateAuthority, Client, ClientConfig, ClientHandler, ClusterStatus, Counter, DeleteKey,
     Deleted, Drained, Endpoint, Failure, GetCounter, GetKey, GetRegister, Health, Increment, Incremented,
     KeyContent, KeyPage, KeySummary, KeyValue, ListKeys, MemberState, MemberStatus, PeerHandler, Reason,
-    Register, Role, ServerConfig, SetRegister, TlsFiles, TlsReloader, serve_clients, serve_peers,
+    Register, Role, ServerConfig, SetRegister, SnapshotTaken, TlsFiles, TlsReloader, serve_clients,
+    serve_peers,
 };
 
 /// The certificates of one cluster in a directory of their own.
@@ -267,6 +268,15 @@ impl ClientHandler for Toy {
         let member =
             MemberStatus { name: self.name.clone(), state: MemberState::Alive, ..MemberStatus::default() };
         Ok(ClusterStatus { cluster: "garden".into(), members: vec![member], ..ClusterStatus::default() })
+    }
+
+    async fn take_snapshot(&self) -> Result<SnapshotTaken, Failure> {
+        self.enter("snapshot").await?;
+        Ok(SnapshotTaken { start_lsn: 7, bytes: 4096, duration_millis: 3 })
+    }
+
+    async fn leave(&self) -> Result<(), Failure> {
+        self.enter("leave").await
     }
 }
 

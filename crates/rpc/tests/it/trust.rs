@@ -34,6 +34,25 @@ async fn a_reader_reads_and_does_not_write() {
 }
 
 #[tokio::test]
+async fn only_an_administrator_has_a_node_take_a_snapshot_or_leave() {
+    let garden = Garden::new("garden");
+    let toy = Toy::new("n1");
+    let running = Running::clients(garden.node("n1"), Arc::clone(&toy), ServerConfig::clients()).await;
+    for tls in [garden.client(Role::Client), garden.client(Role::Reader), garden.node("n2")] {
+        let client = running.client(tls);
+        for error in [client.take_snapshot().await.unwrap_err(), client.leave().await.unwrap_err()] {
+            assert_eq!((error.kind, error.reason), (ErrorKind::Denied, Some(Reason::RoleNotAllowed)));
+            assert_eq!(error.outcome, WriteOutcome::NotDone);
+        }
+    }
+    assert_eq!(toy.calls(), 0);
+    let boss = running.client(garden.client(Role::Admin));
+    let taken = boss.take_snapshot().await.unwrap();
+    assert_eq!((taken.node.as_str(), taken.body.start_lsn), ("n1", 7));
+    assert_eq!(boss.leave().await.unwrap().node, "n1");
+}
+
+#[tokio::test]
 async fn a_nodes_certificate_is_refused_by_the_client_service() {
     let garden = Garden::new("garden");
     let toy = Toy::new("n1");

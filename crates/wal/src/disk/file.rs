@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, numbered};
 
 /// A directory of the file system, locked through a file `LOCK` in it.
 #[derive(Clone, Debug)]
@@ -98,14 +98,28 @@ impl Disk for FileDisk {
         File::open(&self.path)?.sync_all()
     }
 
-    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<String> {
         self.check_writable()?;
         let directory = self.path.join(QUARANTINE_NAME);
         create_directory(&directory)?;
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(directory.join(name))?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_all()?;
-        File::open(&directory)?.sync_all()
+        for name in numbered(name) {
+            let path = directory.join(&name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => keep(&file, bytes).inspect_err(|_| {
+                    // Half a copy helps nobody, and the next attempt would take another name.
+                    let _ = fs::remove_file(&path);
+                })?,
+                // The one from an earlier opening may not be durable yet.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && holds(&path, bytes)? => {
+                    File::open(&path)?.sync_all()?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            }
+            File::open(&directory)?.sync_all()?;
+            return Ok(name);
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     fn set_aside(&self, name: &str, to: &str) -> io::Result<()> {
@@ -231,6 +245,17 @@ fn write_zeroes(file: &File, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a copy to a file of its own and makes it durable.
+fn keep(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, 0)?;
+    file.sync_all()
+}
+
+/// Whether a file holds just these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.len() == bytes.len() as u64 && fs::read(path)? == bytes)
+}
+
 /// Makes a directory whose name survives a power cut.
 fn create_directory(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
@@ -296,9 +321,14 @@ mod tests {
     fn a_quarantined_copy_is_kept_beside_the_log_and_not_listed_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let disk = FileDisk::new(directory.path()).unwrap();
-        disk.quarantine("torn", b"first").unwrap();
-        disk.quarantine("torn", b"next").unwrap();
-        assert_eq!(fs::read(directory.path().join("quarantine/torn")).unwrap(), b"next");
+        let kept = |name| fs::read(directory.path().join("quarantine").join(name)).unwrap();
+        for (bytes, name) in
+            [("first", "torn"), ("next", "torn.2"), ("first", "torn"), ("next", "torn.2"), ("", "torn.3")]
+        {
+            assert_eq!(disk.quarantine("torn", bytes.as_bytes()).unwrap(), name);
+            assert_eq!(kept(name), bytes.as_bytes());
+        }
+        assert_eq!(disk.list_quarantine().unwrap(), ["torn", "torn.2", "torn.3"]);
         assert_eq!(disk.list().unwrap(), Vec::<String>::new());
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, numbered};
 use crate::error::Operation;
 
 /// A directory in memory. Clones share it, so that a test keeps one to break the disk under a log.
@@ -188,11 +188,13 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<String> {
         let mut state = self.state.lock();
         state.attempt(Operation::Quarantine)?;
-        state.quarantine.insert(name.to_owned(), bytes.to_vec());
-        Ok(())
+        let is_free = |name: &String| state.quarantine.get(name).is_none_or(|kept| kept == bytes);
+        let name = numbered(name).find(is_free).ok_or(io::ErrorKind::AlreadyExists)?;
+        state.quarantine.insert(name.clone(), bytes.to_vec());
+        Ok(name)
     }
 
     fn set_aside(&self, name: &str, to: &str) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! The records of a log, one after the other, with all that is between them that is no record.
 
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use super::RECORD_BYTES_MAX;
 use crate::disk::Disk;
@@ -14,7 +14,8 @@ use crate::segment::parse_file_name;
 /// Shows every record with an LSN in `lsns`, in the order of the files, damaged log or not.
 ///
 /// Where the bytes do not continue the log it says so and goes on with the next intact record of the segment, and
-/// then with the next segment. Records that a later segment replaced are shown as well.
+/// then with the next segment. Records that a later segment replaced are shown as well. It ends at once when `show`
+/// breaks it off.
 ///
 /// # Errors
 ///
@@ -22,7 +23,7 @@ use crate::segment::parse_file_name;
 pub fn dump<D: Disk>(
     disk: &D,
     lsns: RangeInclusive<Lsn>,
-    mut show: impl FnMut(Dumped<'_>),
+    mut show: impl FnMut(Dumped<'_>) -> ControlFlow<()>,
 ) -> Result<(), OpenError> {
     let unreadable = |source| OpenError::Read { file: String::new(), offset: 0, source };
     let names = disk.list().map_err(unreadable)?;
@@ -33,8 +34,10 @@ pub fn dump<D: Disk>(
         if ends_before || first > *lsns.end() {
             continue;
         }
-        if let Err(error) = dump_segment(disk, name, &lsns, &mut show) {
-            show(Dumped::Unreadable(&error));
+        let shown = dump_segment(disk, name, &lsns, &mut show)
+            .unwrap_or_else(|error| show(Dumped::Unreadable(&error)));
+        if shown.is_break() {
+            break;
         }
     }
     Ok(())
@@ -153,8 +156,8 @@ fn dump_segment<D: Disk>(
     disk: &D,
     name: &str,
     lsns: &RangeInclusive<Lsn>,
-    show: &mut impl FnMut(Dumped<'_>),
-) -> Result<(), OpenError> {
+    show: &mut impl FnMut(Dumped<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, OpenError> {
     let mut segment = SegmentReader::open(disk, name)?;
     loop {
         let offset = segment.offset();
@@ -162,14 +165,20 @@ fn dump_segment<D: Disk>(
             let (lsn, attested) = (header.lsn, header.attested);
             if lsns.contains(&lsn) {
                 let (kind, payload) = (RecordKind::of(&header), segment.payload());
-                show(Dumped::Record(DumpedRecord { file: name, offset, lsn, attested, kind, payload }));
+                let record = DumpedRecord { file: name, offset, lsn, attested, kind, payload };
+                if show(Dumped::Record(record)).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
             continue;
         }
         let expected = segment.last().next();
         if !segment.skip_damage()? {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
-        show(Dumped::Damage { file: name, offset, bytes: segment.offset() - offset, expected });
+        let damage = Dumped::Damage { file: name, offset, bytes: segment.offset() - offset, expected };
+        if show(damage).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
 }

@@ -12,7 +12,8 @@ use crate::record::Kind;
 use crate::segment::parse_file_name;
 use crate::snapshot::{Uuid, parse_snapshot_name};
 
-/// Reads the headers of all segments and snapshots, the last segment, and all snapshots. Judges nothing.
+/// Reads the headers of all segments, the last segment, and all snapshots. Judges nothing: of the other segments it
+/// does not see whether their records are whole, as [`verify`](crate::tools::verify) does.
 ///
 /// # Errors
 ///
@@ -80,7 +81,9 @@ impl fmt::Display for SegmentView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.facts {
             Ok(facts) => write!(f, "{}: {facts}", self.name),
-            Err(error) => write!(f, "{}: {error}", self.name),
+            // Every error of a file begins with its name, or has it.
+            Err(error @ OpenError::Read { source, .. }) => write!(f, "{error}: {source}"),
+            Err(error) => error.fmt(f),
         }
     }
 }
@@ -98,7 +101,8 @@ pub struct SegmentFacts {
     pub made_bytes: u64,
     /// Its first record, whether it has one or not.
     pub first_lsn: Lsn,
-    /// Its last record, as the segment after it says; of the last segment the last that can be read.
+    /// Its last record, as the segment after it says; of the last segment the last before its end, or before bytes that
+    /// are no record.
     pub last_lsn: Option<Lsn>,
     /// The last record of the segment before it.
     pub predecessor_last: Lsn,
@@ -153,6 +157,16 @@ pub enum SegmentEnd {
         /// The byte after the last record.
         offset: u64,
     },
+    /// Behind the record that ends at this offset are bytes that are no record.
+    NoRecord {
+        /// The byte after the last record before them.
+        offset: u64,
+        /// How many there are up to the last that is not zero, records among them included.
+        bytes: u64,
+        /// How many intact records stand among them or behind. Without any it may be a torn tail;
+        /// [`verify`](crate::tools::verify) tells.
+        records_behind: usize,
+    },
 }
 
 impl SegmentEnd {
@@ -164,7 +178,11 @@ impl SegmentEnd {
                 Kind::Data | Kind::BatchPart | Kind::Attest => {}
             }
         }
-        Ok(Self::Open { offset: segment.offset() })
+        let (offset, survey) = (segment.offset(), segment.survey()?);
+        Ok(match survey.end_used.saturating_sub(offset) {
+            0 => Self::Open { offset },
+            bytes => Self::NoRecord { offset, bytes, records_behind: survey.valid },
+        })
     }
 }
 
@@ -174,6 +192,12 @@ impl fmt::Display for SegmentEnd {
             Self::Closed => f.write_str("closed"),
             Self::Rotated => f.write_str("followed by another"),
             Self::Open { offset } => write!(f, "not closed, records end at offset {offset}"),
+            Self::NoRecord { offset, bytes, records_behind: 0 } => {
+                write!(f, "not closed, {bytes} bytes from offset {offset} on are no record")
+            }
+            Self::NoRecord { offset, records_behind, .. } => {
+                write!(f, "no record at offset {offset}, where one should be, and {records_behind} behind it")
+            }
         }
     }
 }

@@ -279,7 +279,7 @@ fn carry_out<D: Disk>(disk: &D, cut: &mut Cut<D::File>, plan: &RepairPlan) -> Re
     let done = write_kept(disk, cut).and_then(|()| {
         for Taken { file, range, copy } in &plan.taken {
             let moved = match range {
-                Some(range) => disk.quarantine(copy, &cut.segment.raw(range.clone())?),
+                Some(range) => disk.quarantine(copy, &cut.segment.raw(range.clone())?).map(|_| ()),
                 None => disk.set_aside(file, copy),
             };
             moved.map_err(RepairError::of(Operation::Quarantine, file))?;

@@ -1,6 +1,7 @@
 //! Appending, group commit, rotation and closing without any fault.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 use std::thread;
 
 use trellis_wal::{Disk, Lsn, MemoryDisk, Synced, open};
@@ -128,11 +129,8 @@ fn many_threads_append_and_each_finds_its_records_in_its_order() {
     let disk = MemoryDisk::new();
     let node = Node::open(&disk).unwrap();
     let syncer = node.syncer;
-    let synced = thread::spawn(move || {
-        let mut durable = Vec::new();
-        syncer.run(|outcome| durable.push(outcome.unwrap()));
-        durable
-    });
+    let (outcomes, told) = mpsc::channel();
+    let thread = thread::spawn(move || syncer.run(move |outcome| outcomes.send(outcome.unwrap()).unwrap()));
     let writers: Vec<_> = (0..4u8)
         .map(|writer| {
             let log = node.log.clone();
@@ -147,7 +145,8 @@ fn many_threads_append_and_each_finds_its_records_in_its_order() {
         .collect();
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     node.log.close();
-    let durable = synced.join().unwrap();
+    thread.join().unwrap();
+    let durable: Vec<_> = told.iter().collect();
     assert!(durable.is_sorted());
     assert_eq!(durable.last(), Some(&Lsn::from_u64(800)));
 

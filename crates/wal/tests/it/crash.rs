@@ -3,7 +3,7 @@
 use quickcheck::quickcheck;
 use trellis_wal::{Lsn, MemoryDisk, Sector};
 
-use crate::support::{Node, records_to};
+use crate::support::{Node, flip, records_to};
 
 #[test]
 fn a_torn_group_leaves_whole_units_whichever_of_its_sectors_survive() {
@@ -172,4 +172,26 @@ fn log_with_unsynced_group() -> MemoryDisk {
 
 fn is_chosen(sectors: &[Sector], sector: &Sector, chosen: u32) -> bool {
     sectors.iter().position(|other| other == sector).is_some_and(|index| chosen >> index & 1 == 1)
+}
+
+#[test]
+fn a_torn_tail_is_set_aside_beside_an_earlier_one_of_the_same_name() {
+    let disk = MemoryDisk::new();
+    let name = "wal-00000000000000000001.log";
+    let mut copies = Vec::new();
+    for (group, copy) in [("first", "-4096"), ("second", "-4096.2")] {
+        let mut node = Node::open(&disk).unwrap();
+        node.log.enqueue(group.as_bytes()).unwrap();
+        node.syncer.sync_once().unwrap();
+        drop(node);
+        // The only group there is: the segment that follows takes the place of this one.
+        flip(&disk, name, 4096 + 24);
+        for _ in 0..2 {
+            // It is the same tail until something is appended.
+            assert_eq!(Node::open(&disk).unwrap().report.quarantined, Some(format!("{name}{copy}")));
+        }
+        copies.push(format!("{name}{copy}"));
+        assert!(disk.quarantined().keys().eq(&copies));
+    }
+    assert_ne!(disk.quarantined()[&copies[0]], disk.quarantined()[&copies[1]]);
 }

@@ -6,6 +6,7 @@ use std::thread;
 
 use trellis_wal::{
     Disk, EnqueueError, Fault, Lsn, MemoryDisk, OpenError, Operation, PoisonCause, Poisoned, SyncError,
+    Syncer,
 };
 
 use crate::support::{CONFIG, Node, records_to, segments};
@@ -53,8 +54,7 @@ fn every_waiter_is_told_of_a_failure() {
             thread::spawn(move || log.wait_durable_blocking(Lsn::from_u64(number)))
         })
         .collect();
-    let mut told = Vec::new();
-    node.syncer.run(|outcome| told.push(outcome));
+    let told = run(node.syncer);
     let failure = node.log.poisoned().unwrap();
     assert_eq!(told, [Err(SyncError::Poisoned(failure.clone()))]);
     for waiter in waiters {
@@ -117,9 +117,7 @@ fn a_log_that_is_closed_on_a_full_disk_tells_who_waits() {
     disk.limit_bytes(Some(0));
     node.append_to(3);
     node.log.close();
-    let mut told = Vec::new();
-    node.syncer.run(|outcome| told.push(outcome));
-    assert_eq!(told, [Err(SyncError::DiskFull)]);
+    assert_eq!(run(node.syncer), [Err(SyncError::DiskFull)]);
     assert_eq!(node.log.wait_durable_blocking(Lsn::from_u64(3)).unwrap_err().cause, PoisonCause::Abandoned);
 }
 
@@ -255,6 +253,13 @@ fn a_failure_while_the_tail_is_logged_again_refuses_the_log_and_loses_nothing() 
             assert_eq!(Node::open(&disk.crash(0, |_| false)).unwrap().held, records_to(10));
         }
     }
+}
+
+/// Runs the syncer to its end and returns what it told.
+fn run(syncer: Syncer<MemoryDisk>) -> Vec<Result<Lsn, SyncError>> {
+    let (outcomes, told) = mpsc::channel();
+    syncer.run(move |outcome| outcomes.send(outcome).unwrap());
+    told.iter().collect()
 }
 
 /// Appends five records at a time until the log fails, or has sixty.

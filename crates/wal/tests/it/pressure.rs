@@ -1,15 +1,11 @@
 //! Disks that are slow or full, callers that give up, and clocks: nothing is lost, nothing hangs, nothing grows.
 
-use std::io::{self, ErrorKind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::io::ErrorKind;
 use std::thread;
 
-use parking_lot::Mutex;
-use trellis_wal::{
-    Disk, DiskFile, EnqueueError, Fault, Lsn, MemoryDisk, MemoryFile, Operation, SyncError, open,
-};
+use trellis_wal::{EnqueueError, Fault, Lsn, MemoryDisk, Operation, SyncError, open};
 
+use crate::slow_disk::SlowDisk;
 use crate::support::{CONFIG, Node, SEED, payload, records_to};
 
 #[test]
@@ -85,7 +81,7 @@ fn a_write_that_fails_in_any_way_poisons_the_log() {
 
 #[test]
 fn what_waits_for_a_slow_disk_is_bounded() {
-    let (disk, gate) = SlowDisk::new();
+    let (disk, gate) = SlowDisk::new(MemoryDisk::new());
     let opened = open(disk, CONFIG, SEED).unwrap();
     let (log, syncer) = (opened.log, opened.syncer);
     let thread = thread::spawn(move || syncer.run(|outcome| assert!(outcome.is_ok())));
@@ -154,7 +150,7 @@ fn callers_that_wait_while_the_log_is_closed_or_fails_all_leave_and_know_what_is
         let syncer = node.syncer;
         let thread = thread::spawn(move || {
             let mut groups = 0;
-            syncer.run(|_| {
+            syncer.run(move |_| {
                 groups += 1;
                 if groups == round / 2 {
                     log.close();
@@ -191,99 +187,4 @@ fn no_code_of_the_log_reads_a_clock() {
         }
     }
     assert!(files > 25, "{files} files");
-}
-
-/// A disk in memory whose syncs wait until its gate is gone.
-#[derive(Clone)]
-struct SlowDisk {
-    disk: MemoryDisk,
-    gate: Arc<Mutex<Receiver<()>>>,
-}
-
-impl SlowDisk {
-    fn new() -> (Self, SyncSender<()>) {
-        let (open, gate) = sync_channel(0);
-        (Self { disk: MemoryDisk::new(), gate: Arc::new(Mutex::new(gate)) }, open)
-    }
-
-    fn file(&self, file: MemoryFile) -> SlowFile {
-        SlowFile { file, gate: Arc::clone(&self.gate) }
-    }
-}
-
-impl Disk for SlowDisk {
-    type File = SlowFile;
-
-    fn lock(&mut self) -> io::Result<bool> {
-        self.disk.lock()
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn open(&self, name: &str) -> io::Result<SlowFile> {
-        Ok(self.file(self.disk.open(name)?))
-    }
-
-    fn create(&self, name: &str) -> io::Result<SlowFile> {
-        Ok(self.file(self.disk.create(name)?))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        self.disk.sync_directory()
-    }
-
-    fn quarantine(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.disk.quarantine(name, bytes)
-    }
-
-    fn set_aside(&self, name: &str, to: &str) -> io::Result<()> {
-        self.disk.set_aside(name, to)
-    }
-
-    fn list_quarantine(&self) -> io::Result<Vec<String>> {
-        self.disk.list_quarantine()
-    }
-}
-
-struct SlowFile {
-    file: MemoryFile,
-    gate: Arc<Mutex<Receiver<()>>>,
-}
-
-impl DiskFile for SlowFile {
-    fn bytes(&self) -> io::Result<u64> {
-        self.file.bytes()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_at(bytes, offset)
-    }
-
-    fn allocate(&mut self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-
-    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        self.file.truncate(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        // Nobody sends: the wait ends when the other end is dropped.
-        let _ = self.gate.lock().recv();
-        self.file.sync()
-    }
 }

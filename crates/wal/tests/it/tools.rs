@@ -1,6 +1,7 @@
 //! What the tools see, and that looking changes nothing.
 
 use std::fs;
+use std::ops::ControlFlow;
 
 use trellis_wal::tools::{
     DataLoss, Dumped, Finding, RecordKind, SegmentEnd, Verdict, dump, inspect, inspect_snapshot, repair,
@@ -197,7 +198,11 @@ fn a_dump_shows_every_record_and_where_there_is_none() {
     let offset = 4096 + framed_bytes(1..=7);
     flip(&disk, name, offset + 3);
     let mut lines = Vec::new();
-    dump(&disk, Lsn::from_u64(7)..=Lsn::from_u64(9), |shown| lines.push(shown.to_string())).unwrap();
+    dump(&disk, Lsn::from_u64(7)..=Lsn::from_u64(9), |shown| {
+        lines.push(shown.to_string());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let damage =
         format!("{name} offset {offset}: {} bytes are no record, LSN 8 should be there", framed_bytes(8..=8));
     assert_eq!((lines.len(), &lines[1]), (3, &damage));
@@ -209,13 +214,69 @@ fn a_dump_shows_every_record_and_where_there_is_none() {
 }
 
 #[test]
+fn a_dump_that_is_broken_off_reads_no_further() {
+    let disk = log_of_sixty(End::Sealed);
+    // Nobody comes so far.
+    disk.make_unreadable(&segments(&disk)[1], 4096);
+    for enough in [1, 7] {
+        let mut shown = 0;
+        dump(&disk, Lsn::ZERO..=Lsn::MAX, |record| {
+            assert!(matches!(record, Dumped::Record(_)), "{record}");
+            shown += 1;
+            if shown == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+        assert_eq!(shown, enough);
+    }
+}
+
+#[test]
+fn the_end_of_a_segment_is_told_from_bytes_that_are_no_record() {
+    let disk = log_of_sixty(End::Attested);
+    let name = segments(&disk).pop().unwrap();
+    let end_of = |disk: &MemoryDisk| inspect(disk).unwrap().segments.pop().unwrap();
+    let facts = end_of(&disk).facts.unwrap();
+    let Some(SegmentEnd::Open { offset: end }) = facts.end else { panic!("{facts:?}") };
+    // In the middle: the records behind it are seen, and not taken for what can be read.
+    let offset = 4096 + framed_bytes(facts.first_lsn.as_u64()..=facts.first_lsn.as_u64());
+    let rotten = disk.duplicate();
+    flip(&rotten, &name, offset + 30);
+    let seen = end_of(&rotten);
+    let damaged = seen.facts.as_ref().unwrap();
+    assert_eq!(damaged.last_lsn, Some(facts.first_lsn));
+    let Some(SegmentEnd::NoRecord { offset: found, bytes, records_behind }) = damaged.end else {
+        panic!("{damaged:?}");
+    };
+    // Up to the last byte that is not zero.
+    assert!(found == offset as u64 && (end - 7..=end).contains(&(found + bytes)), "{found} {bytes}");
+    assert!(records_behind > 0);
+    assert!(
+        seen.to_string().ends_with(&format!(
+            "no record at offset {offset}, where one should be, and {records_behind} behind it"
+        )),
+        "{seen}"
+    );
+    // At the end: nothing stands behind it.
+    flip(&disk, &name, end as usize + 9);
+    let seen = end_of(&disk);
+    assert!(
+        seen.to_string().ends_with(&format!("not closed, 10 bytes from offset {end} on are no record")),
+        "{seen}"
+    );
+}
+
+#[test]
 fn a_dump_prints_payloads_if_asked() {
     let disk = MemoryDisk::new();
     let mut node = Node::open(&disk).unwrap();
     node.log.enqueue(&[0xAB, 0x01]).unwrap();
     node.syncer.sync_once().unwrap();
     let mut lines = Vec::new();
-    dump(&disk, Lsn::ZERO..=Lsn::MAX, |shown| lines.push(format!("{shown:#}"))).unwrap();
+    dump(&disk, Lsn::ZERO..=Lsn::MAX, |shown| {
+        lines.push(format!("{shown:#}"));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let name = &segments(&disk)[0];
     assert_eq!(lines, [format!("{name} offset 4096: LSN 1 data, 2 bytes, attests LSN 0: ab01")]);
 }
@@ -243,7 +304,7 @@ fn an_inspection_tells_what_there_is() {
     );
     flip(&disk, &names[0], 9);
     let printed = inspect(&disk).unwrap().to_string();
-    assert!(printed.starts_with(&format!("{0}: {0} is damaged at offset 0", names[0])), "{printed}");
+    assert!(printed.starts_with(&format!("{} is damaged at offset 0", names[0])), "{printed}");
     assert!(printed.ends_with("bytes in all\nquarantine/torn\n"), "{printed}");
 }
 
@@ -276,7 +337,11 @@ fn looking_changes_nothing_in_a_directory_that_is_only_read() {
     assert_eq!(verify(&disk, |_| {}).verdict(), Verdict::Clean);
     assert_eq!(inspect(&disk).unwrap().snapshots.len(), 1);
     let mut shown = 0;
-    dump(&disk, Lsn::ZERO..=Lsn::MAX, |_| shown += 1).unwrap();
+    dump(&disk, Lsn::ZERO..=Lsn::MAX, |_| {
+        shown += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     assert!(shown >= 40);
     assert_eq!(listing(directory.path()), before);
 }
@@ -300,7 +365,11 @@ fn any_bytes_are_looked_at_without_harm_even_under_a_right_header() {
         }
         let found = verify(&disk, |_| {});
         inspect(&disk).unwrap().to_string();
-        dump(&disk, Lsn::ZERO..=Lsn::MAX, |shown| drop(format!("{shown:#}"))).unwrap();
+        dump(&disk, Lsn::ZERO..=Lsn::MAX, |shown| {
+            drop(format!("{shown:#}"));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         let repaired = repair(disk.clone(), found.readable_to, DataLoss::Accepted);
         let opened = Store::open(&disk);
         repaired.is_err() || opened.is_ok_and(|store| records_to(40).starts_with(&store.node.held))
@@ -321,7 +390,10 @@ fn listing(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
 fn dumped(disk: &MemoryDisk, from: u64, to: u64) -> Vec<(Lsn, RecordKind, Vec<u8>)> {
     let mut records = Vec::new();
     dump(disk, Lsn::from_u64(from)..=Lsn::from_u64(to), |shown| match shown {
-        Dumped::Record(record) => records.push((record.lsn, record.kind, record.payload.to_vec())),
+        Dumped::Record(record) => {
+            records.push((record.lsn, record.kind, record.payload.to_vec()));
+            ControlFlow::Continue(())
+        }
         other => panic!("{other}"),
     })
     .unwrap();

@@ -111,6 +111,11 @@ pub enum FaultKind {
         /// Where.
         place: Rot,
     },
+    /// A bit of the snapshot that a process writes goes wrong on its way to the disk.
+    SpoilSnapshot {
+        /// Which.
+        host: u8,
+    },
     /// A process crashes and its disk is gone.
     LoseDisk {
         /// Which.
@@ -174,6 +179,8 @@ pub enum Rot {
     Middle,
     /// Near the end of what was written.
     Tail,
+    /// Anywhere in the newest snapshot, or in the last segment where there is none.
+    Snapshot,
 }
 
 impl FaultKind {
@@ -203,6 +210,8 @@ impl FaultKind {
             Self::Rot { place: Rot::Header, .. } => "rot in a header",
             Self::Rot { place: Rot::Middle, .. } => "rot in the middle",
             Self::Rot { place: Rot::Tail, .. } => "rot at the tail",
+            Self::Rot { place: Rot::Snapshot, .. } => "rot in the newest snapshot",
+            Self::SpoilSnapshot { .. } => "spoiled snapshot",
             Self::LoseDisk { .. } => "lost disk",
             Self::Backup { .. } => "backup",
             Self::Restore { .. } => "restored disk",
@@ -273,9 +282,18 @@ fn draw_network(hosts: u8, dice: &mut Dice) -> FaultKind {
 
 fn draw_disk(hosts: u8, dice: &mut Dice) -> FaultKind {
     let host = draw_host(hosts, dice);
-    let how = dice.pick(&[Crash::LosesAll, Crash::TearsSectors, Crash::TearsSectors, Crash::TearsPages]);
-    match dice.below(16) {
+    let how = dice.pick(&[
+        Crash::LosesAll,
+        Crash::LosesNothing,
+        Crash::TearsSectors,
+        Crash::TearsSectors,
+        Crash::TearsPages,
+    ]);
+    match dice.below(19) {
         0..=3 => FaultKind::Crash { host, how },
+        16 => FaultKind::SpoilSnapshot { host },
+        17 => FaultKind::Leave { host },
+        18 => FaultKind::Rot { host, place: Rot::Snapshot },
         4 => FaultKind::CrashAll { how },
         5 => FaultKind::FailSync { host, is_for_good: dice.per_mille(500) },
         6 => FaultKind::FailWrite { host },

@@ -112,7 +112,7 @@ pub struct SnapshotRhythm {
 
 impl SnapshotRhythm {
     pub(super) fn draw(dice: &mut Dice) -> Option<Self> {
-        let every_micros = dice.pick(&[(100_000, 900_000), (500_000, 4_000_000), (3_000_000, 12_000_000)]);
+        let every_micros = dice.pick(&[(200_000, 1_500_000), (500_000, 4_000_000), (3_000_000, 12_000_000)]);
         let step_micros = dice.pick(&[(50, 400), (500, 6_000), (2_000, 60_000)]);
         let step_bytes = dice.pick(&[1, 100, 4_096]);
         let chunk_bytes = dice.pick(&[60, 400, 4_096]);
@@ -144,7 +144,7 @@ impl Limits {
             },
             replication,
             swim: SwimConfig::default(),
-            wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 32 << 10]), ..WAL },
+            wal: WalConfig { segment_bytes: dice.pick(&[11 << 10, 11 << 10, 14 << 10, 32 << 10]), ..WAL },
             sync_micros,
             snapshots,
         }

@@ -23,6 +23,32 @@ pub(super) fn r12_a_guest_serves_nothing() -> Held {
     world.rest()
 }
 
+/// A newcomer meets one that has not got everything itself, and nobody else.
+pub(super) fn r12_a_guest_gives_nothing() -> Held {
+    let mut world = World::formed(1, Limits::cramped())?;
+    for key in all_keys() {
+        add(&mut world, "n1", key, 1)?;
+        world.run_for(millis(1))?;
+    }
+    world.boot("n2")?;
+    let is_under_way = |world: &World| {
+        let left = world.core("n2").map(|core| core.look_at_peers(|peers, _| peers.slots_remaining()));
+        left.is_some_and(|left| (1..256).contains(&left))
+    };
+    world.run_until("the transfer is under way", is_under_way)?;
+    cut_off(&mut world, "n1", &["n2"], true);
+    world.boot("n3")?;
+    cut_off(&mut world, "n1", &["n3"], true);
+    world.run_for(20 * SECOND)?;
+    expect(world.phase("n2") == Some(Phase::Guest), "n2 has not all")?;
+    expect(world.phase("n3") == Some(Phase::Guest), "n3 finds no donor")?;
+    cut_off(&mut world, "n1", &["n2", "n3"], false);
+    world.run_until("both serve", |world| {
+        ["n2", "n3"].iter().all(|name| world.phase(name) == Some(Phase::Serving))
+    })?;
+    world.rest()
+}
+
 /// A guest crashes in the middle of its transfer: what it has adopted by then makes no member of it.
 pub(super) fn r12_a_guest_that_restarts_midway_goes_on_as_a_guest() -> Held {
     let mut world = filled_pair()?;

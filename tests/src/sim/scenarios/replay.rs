@@ -1,12 +1,12 @@
 //! What a process makes of its own log: stamps, batches, and the state that arrival had made.
 
 use trellis_crdt::Kind;
-use trellis_node::core::RequestError;
+use trellis_node::core::{Phase, RequestError};
 
-use super::{SECOND, TRIO, add, delete, expect, keys_of_one_slot, many_keys, millis, write};
+use super::{SECOND, TRIO, add, cut_off, delete, expect, keys_of_one_slot, many_keys, millis, write};
 use crate::invariants::Held;
 use crate::sim::plan::{Limits, Weather};
-use crate::sim::world::{Outcome, World};
+use crate::sim::world::{Outcome, Scripted, World};
 
 /// A node that saw a deletion restarts with its wall clock five minutes behind and writes.
 pub(super) fn r11_stamps_stay_above_what_was_seen_after_a_restart_with_the_wall_clock_back() -> Held {
@@ -49,6 +49,50 @@ pub(super) fn r11_stamps_stay_above_what_arrived() -> Held {
     world.run_for(millis(50))?;
     expect(world.tokens("n1", "title") == [2], "the later write shows at the first writer")?;
     world.set_wall_ahead("n1", 0);
+    world.rest()
+}
+
+/// A deletion from a node whose wall clock is ahead was dropped by one member and not by the other. A newcomer takes over
+/// from the first, hears of no stamp but the donor's own, and writes: the second must not find the write the older one.
+pub(super) fn r11_a_newcomer_stamps_above_what_its_donor_has_dropped() -> Held {
+    let mut world = joined_behind_a_dropped_deletion()?;
+    write(&mut world, "n3", "title", Kind::LwwRegister, 2)?;
+    shows_everywhere(&mut world)
+}
+
+/// The same, and the newcomer starts again before it writes: its log must tell it, as nobody else does.
+pub(super) fn r11_a_newcomer_that_starts_again_stamps_above_what_its_donor_has_dropped() -> Held {
+    let mut world = joined_behind_a_dropped_deletion()?;
+    world.crash("n3");
+    cut_off(&mut world, "n3", &["n1", "n2"], true);
+    world.boot("n3")?;
+    write(&mut world, "n3", "title", Kind::LwwRegister, 2)?;
+    cut_off(&mut world, "n3", &["n1"], false);
+    shows_everywhere(&mut world)
+}
+
+fn joined_behind_a_dropped_deletion() -> Scripted<World> {
+    let mut world = World::formed(2, Limits::roomy())?;
+    world.set_wall_ahead("n1", 300_000);
+    write(&mut world, "n1", "title", Kind::LwwRegister, 1)?;
+    delete(&mut world, "n1", "title")?;
+    world.run_for(SECOND)?;
+    expect(world.collect("n1", "title")? == 1, "n1 has dropped it")?;
+    world.set_wall_ahead("n1", 0);
+    world.crash("n2");
+    world.boot("n3")?;
+    world.run_until("n3 serves", |world| world.phase("n3") == Some(Phase::Serving))?;
+    cut_off(&mut world, "n3", &["n2"], true);
+    world.boot("n2")?;
+    world.run_for(SECOND)?;
+    Ok(world)
+}
+
+fn shows_everywhere(world: &mut World) -> Held {
+    cut_off(world, "n3", &["n2"], false);
+    world.run_until("the write shows everywhere", |world| {
+        TRIO.iter().all(|name| world.tokens(name, "title") == [2])
+    })?;
     world.rest()
 }
 

@@ -281,6 +281,32 @@ pub(super) fn r17_a_node_whose_log_failed_reads_what_is_durable_and_says_nothing
     world.rest()
 }
 
+/// A log fails between two nodes that are in step: what is durable at the node stays true, and it says nothing of it.
+pub(super) fn r17_a_node_whose_log_failed_gives_nothing_and_tells_no_digest() -> Held {
+    let mut world = World::formed(3, Limits::roomy())?;
+    for key in many_keys() {
+        add(&mut world, "n1", key, 1)?;
+        world.run_for(millis(2))?;
+    }
+    world.run_for(SECOND)?;
+    world.fail_next_sync("n1");
+    add(&mut world, "n1", "lost", 1)?;
+    world.run_for(millis(50))?;
+    expect(world.phase("n1") == Some(Phase::Failed), "the log failed")?;
+    // Both are in step with what is durable at n1, and ask it whether it is with them.
+    world.run_for(60 * SECOND)?;
+    // n3 lacks all of it, and asks whoever answers.
+    world.crash("n3");
+    world.replace_disk("n3");
+    world.boot("n3")?;
+    world.run_until("n3 serves", |world| world.phase("n3") == Some(Phase::Serving))?;
+    // Long enough for a comparison of all slots with everybody.
+    world.run_for(60 * SECOND)?;
+    expect(world.value("n3", "lost") == 0, "n3 has not heard of it")?;
+    world.boot("n1")?;
+    world.rest()
+}
+
 /// A counter goes to 3 and back; another one is incremented by nothing.
 pub(super) fn r18_a_counter_that_came_back_to_zero_exists_and_an_increment_by_zero_makes_none() -> Held {
     let mut world = World::formed(2, Limits::roomy())?;

@@ -2,9 +2,9 @@
 //! by itself.
 
 use trellis_crdt::Kind;
-use trellis_node::core::CaptureLimits;
+use trellis_node::core::{CaptureLimits, Phase};
 
-use super::{SECOND, TRIO, add, cut_off, delete, expect, keys_of_one_slot, millis, write};
+use super::{SECOND, TRIO, add, cut_off, delete, expect, keys_of_one_slot, many_keys, millis, write};
 use crate::invariants::Held;
 use crate::sim::agenda::Micros;
 use crate::sim::plan::{Limits, SnapshotRhythm};
@@ -124,6 +124,180 @@ pub(super) fn a_snapshot_that_rotted_is_passed_over_for_the_one_before_and_its_l
     expect(world.starts_from_snapshots() == 1, "and the older is used")?;
     expect(world.value("n1", "hits") == 400, "with the log behind it")?;
     cut_off(&mut world, "n1", &["n2"], false);
+    world.rest()
+}
+
+/// Writes come behind the capture of their atoms, and before that of the slot is over: the slot's clock, as of before the
+/// first of them, does not cover them, so that replay takes them for new.
+pub(super) fn r16_what_is_written_behind_its_capture_comes_from_the_log() -> Held {
+    let capture = CaptureLimits { step_bytes: 1, chunk_bytes: 200 };
+    let rhythm = SnapshotRhythm { every_micros: (HOUR, HOUR), step_micros: (100, 100), capture };
+    let mut world = World::formed(1, Limits { snapshots: Some(rhythm), ..Limits::roomy() })?;
+    let keys = keys_of_one_slot(60);
+    for key in &keys {
+        add(&mut world, "n1", key, 1)?;
+        world.run_for(millis(2))?;
+    }
+    world.begin_snapshot("n1")?;
+    world.go_on_with_snapshot("n1", 2)?;
+    for key in &keys {
+        add(&mut world, "n1", key, 1)?;
+    }
+    world.run_for(millis(50))?;
+    world.finish_snapshot("n1")?;
+    world.crash("n1");
+    world.boot("n1")?;
+    expect(world.starts_from_snapshots() == 1, "it starts from the snapshot")?;
+    expect(keys.iter().all(|key| world.value("n1", key) == 2), "all is there")?;
+    world.rest()
+}
+
+/// A snapshot has taken in what is not durable yet, and then the log fails: it never gets its name.
+pub(super) fn r16_a_snapshot_holds_nothing_that_the_log_can_still_lose() -> Held {
+    let mut world = World::formed(1, Limits::roomy())?;
+    add(&mut world, "n1", "hits", 1)?;
+    world.run_for(SECOND)?;
+    world.stall("n1", true);
+    add(&mut world, "n1", "hits", 10)?;
+    world.begin_snapshot("n1")?;
+    world.capture_all("n1")?;
+    world.fail_next_sync("n1");
+    world.stall("n1", false);
+    world.run_for(millis(50))?;
+    expect(world.phase("n1") == Some(Phase::Failed), "the log failed")?;
+    expect(world.finish_snapshot("n1").is_err(), "the snapshot is given up")?;
+    world.crash("n1");
+    world.boot("n1")?;
+    expect(world.value("n1", "hits") == 1, "what was not durable is gone")?;
+    world.rest()
+}
+
+/// The same without a failure: the snapshot waits until the log has caught up.
+pub(super) fn r16_a_snapshot_waits_for_the_log() -> Held {
+    let mut world = World::formed(1, Limits::roomy())?;
+    world.run_for(SECOND)?;
+    world.begin_snapshot("n1")?;
+    world.stall("n1", true);
+    add(&mut world, "n1", "hits", 10)?;
+    world.capture_all("n1")?;
+    world.go_on_with_snapshot("n1", 100)?;
+    world.crash("n1");
+    world.stall("n1", false);
+    world.boot("n1")?;
+    expect(world.value("n1", "hits") == 0, "what was not durable is gone")?;
+    expect(world.starts_from_snapshots() == 0, "and no snapshot has it")?;
+    world.rest()
+}
+
+/// What the log told of members is in the snapshot alone: who was removed stays removed, and a guest stays one.
+pub(super) fn r16_members_and_removals_are_in_the_snapshot() -> Held {
+    let mut world = World::formed(3, Limits::roomy())?;
+    add(&mut world, "n1", "hits", 1)?;
+    world.run_for(millis(50))?;
+    world.crash("n3");
+    let old = world.replace_disk("n3");
+    world.boot("n3")?;
+    world.run_until("n3 serves", |world| world.phase("n3") == Some(Phase::Serving))?;
+    world.run_for(SECOND)?;
+    let removed = |world: &World| {
+        world.core("n1").map(|core| core.look_at_peers(|replicator, _| replicator.roster().clone()))
+    };
+    let before = removed(&world);
+    expect(before.as_ref().is_some_and(|roster| roster.removed.len() == 1), "n1 knows the removal")?;
+    world.snapshot("n1")?;
+    world.crash("n1");
+    cut_off(&mut world, "n1", &["n2", "n3"], true);
+    world.boot("n1")?;
+    expect(world.starts_from_snapshots() == 1, "it starts from the snapshot")?;
+    let kept = removed(&world).zip(before).is_some_and(|(held, before)| {
+        held.removed == before.removed && held.members.keys().eq(before.members.keys())
+    });
+    expect(kept, "and knows it still")?;
+    drop(old);
+    cut_off(&mut world, "n1", &["n2", "n3"], false);
+    world.rest()
+}
+
+/// A guest takes a snapshot in the middle of its transfer: from it, it starts as a guest.
+pub(super) fn r16_a_guest_that_starts_from_a_snapshot_is_a_guest() -> Held {
+    let mut world = World::formed(1, Limits::cramped())?;
+    for key in many_keys() {
+        add(&mut world, "n1", key, 1)?;
+        world.run_for(millis(2))?;
+    }
+    world.boot("n2")?;
+    let lacks = |world: &World| {
+        world.core("n2").map_or(0, |core| core.look_at_peers(|peers, _| peers.slots_remaining()))
+    };
+    world.run_until("the transfer is under way", |world| (1..256).contains(&lacks(world)))?;
+    world.cut("n1", "n2", true);
+    world.run_for(SECOND)?;
+    let before = lacks(&world);
+    world.snapshot("n2")?;
+    world.crash("n2");
+    world.boot("n2")?;
+    expect(world.starts_from_snapshots() == 1, "it starts from the snapshot")?;
+    expect(world.phase("n2") == Some(Phase::Guest) && lacks(&world) == before, "it is a guest")?;
+    world.cut("n1", "n2", false);
+    world.run_until("n2 serves", |world| world.phase("n2") == Some(Phase::Serving))?;
+    expect(many_keys().iter().all(|key| world.value("n2", key) == 1), "it has all")?;
+    world.rest()
+}
+
+/// A bit goes wrong on its way to the disk: the snapshot is read back, and gets no name.
+pub(super) fn a_snapshot_that_is_not_what_was_written_gets_no_name() -> Held {
+    let mut world = World::formed(1, Limits::roomy())?;
+    add(&mut world, "n1", "hits", 1)?;
+    world.run_for(SECOND)?;
+    world.begin_snapshot("n1")?;
+    world.capture_all("n1")?;
+    world.spoil_snapshot_of("n1");
+    expect(world.finish_snapshot("n1").is_err(), "the snapshot is given up")?;
+    expect(world.snapshots_given_up() == 1, "as it was read back")?;
+    world.crash("n1");
+    world.boot("n1")?;
+    expect(world.value("n1", "hits") == 1, "the log has it")?;
+    world.snapshot("n1")?;
+    world.rest()
+}
+
+/// The last group of records rots, which nothing but a snapshot says to have been durable.
+pub(super) fn damage_before_the_end_of_a_snapshot_is_not_taken_for_a_torn_tail() -> Held {
+    let mut world = World::formed(1, Limits::roomy())?;
+    world.run_for(SECOND)?;
+    write(&mut world, "n1", "title", Kind::LwwRegister, 1)?;
+    let is_durable =
+        |world: &World| world.core("n1").is_some_and(|core| core.log().durable() == core.log().last());
+    world.run_until("it is durable", is_durable)?;
+    world.snapshot("n1")?;
+    world.crash("n1");
+    world.rot_tail("n1");
+    world.boot("n1")?;
+    expect(world.phase("n1").is_none() && world.starts_refused() == 1, "the start is refused")?;
+    world.rest()?;
+    expect(world.tokens("n1", "title") == [1], "all is there again")
+}
+
+/// A third snapshot was published when the log fails: what it makes needless stays.
+pub(super) fn nothing_is_removed_beside_a_log_that_failed() -> Held {
+    let mut world = World::formed(1, Limits::roomy())?;
+    for _ in 0..2 {
+        add(&mut world, "n1", "hits", 1)?;
+        world.run_for(SECOND)?;
+        world.snapshot("n1")?;
+    }
+    add(&mut world, "n1", "hits", 1)?;
+    world.run_for(SECOND)?;
+    world.begin_snapshot("n1")?;
+    world.publish_snapshot("n1")?;
+    world.fail_next_sync("n1");
+    add(&mut world, "n1", "lost", 1)?;
+    world.run_for(millis(50))?;
+    expect(world.phase("n1") == Some(Phase::Failed), "the log failed")?;
+    expect(world.finish_snapshot("n1").is_err(), "nothing is removed")?;
+    world.crash("n1");
+    world.boot("n1")?;
+    expect(world.value("n1", "hits") == 3, "what was durable is there")?;
     world.rest()
 }
 

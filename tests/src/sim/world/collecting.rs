@@ -46,6 +46,9 @@ impl World {
         let core = self.host(host).core();
         let dropped = core.map_or(0, |core| core.collect(slot, stable, examine_max, clocks));
         self.coverage.add("atoms of which something was dropped", dropped as u64);
+        if dropped > 0 {
+            self.checks.dropped(slot, stable);
+        }
         self.see_log(host)?;
         self.settle(host)?;
         Ok(dropped)

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use trellis_node::core::Phase;
 use trellis_replication::NodeId;
-use trellis_wal::{Lsn, OpenError, RecoveryReport, RejectedSnapshot, SnapshotDamage};
+use trellis_wal::{Disk, Lsn, OpenError, RecoveryReport, RejectedSnapshot, SnapshotDamage};
 
 use super::{Event, World};
-use crate::invariants::Held;
+use crate::invariants::{Held, segment_first};
 use crate::sim::directory::{Archive, Durable, Noted};
 use crate::sim::host::{Backup, Boot, BootError, Booted, Process, boot};
-use crate::sim::plan::{Crash, Rot};
+use crate::sim::plan::Crash;
 
 impl World {
     /// Starts the process of a host; one that runs is killed first, as by an operator.
@@ -56,15 +56,15 @@ impl World {
     fn on_booted(&mut self, host: u8, booted: Booted) -> Held {
         let Booted { mut process, report, is_fresh, records, facts } = booted;
         self.coverage.count("starts");
-        if report.snapshot.is_some() {
-            self.coverage.count("starts from a snapshot");
-        }
-        if !report.rejected.is_empty() {
-            self.coverage.count("starts that passed a damaged snapshot over");
-        }
+        self.count_start(host, &report);
+        let published = self.host(host).directory.durable.published;
+        self.checks.started_behind(host, published, &report, &self.rotted)?;
         self.coverage.add("segments followed by others", report.segments.saturating_sub(1) as u64);
         if process.was_guest && !is_fresh {
             self.coverage.count("guests restarted");
+        }
+        if process.was_guest && is_fresh {
+            self.hosts[usize::from(host)].directory.forgotten.clone_from(&self.checks.stable);
         }
         self.absorb(host, &report, records)?;
         self.checks.starts_as_replayed(host, &self.hosts[usize::from(host)], &facts)?;
@@ -81,6 +81,26 @@ impl World {
         target.paused_until = target.paused_until.min(self.now);
         self.checks.is_as_replayed(host, &self.hosts[usize::from(host)])?;
         self.settle(host)
+    }
+
+    fn count_start(&mut self, host: u8, report: &RecoveryReport) {
+        if !report.rejected.is_empty() {
+            self.coverage.count("starts that passed a damaged snapshot over");
+        }
+        if report.relogged > 0 {
+            self.coverage.count("starts that logged a tail again");
+        }
+        if report.snapshot.is_none() {
+            return;
+        }
+        self.coverage.count("starts from a snapshot");
+        if !report.rejected.is_empty() {
+            self.coverage.count("starts from the older snapshot");
+        }
+        let names = self.host(host).directory.disk.list().unwrap_or_default();
+        if names.iter().find_map(|name| segment_first(name)).is_some_and(|first| first > Lsn::ZERO.next()) {
+            self.coverage.count("starts without the first segments of the log");
+        }
     }
 
     /// Holds what a log gave back against what was durable and what was ever appended, and takes over the rest.
@@ -163,7 +183,13 @@ impl World {
             BootError::Open(
                 OpenError::Corrupt { .. } | OpenError::EndMissing { .. } | OpenError::NoSnapshot { .. },
             ) if self.host(host).rotten.is_some() => {
-                self.coverage.count("starts refused for damage");
+                let is_of_snapshots = matches!(error, BootError::Open(OpenError::NoSnapshot { .. }));
+                let of = if is_of_snapshots {
+                    "starts refused for want of a snapshot"
+                } else {
+                    "starts refused for damage"
+                };
+                self.coverage.count(of);
                 self.replace_rotten_disk(host);
             }
             BootError::Open(OpenError::Corrupt { file, offset, damage, .. }) => {
@@ -198,64 +224,6 @@ impl World {
         if self.can_lose(host) {
             self.wipe(host);
         }
-    }
-
-    /// Ends the process of a host as `how` says. What was appended may turn up at the next start, or not.
-    pub(super) fn kill(&mut self, host: u8, how: Crash) {
-        let target = &mut self.hosts[usize::from(host)];
-        let Some(mut process) = target.process.take() else { return };
-        target.submitted = std::mem::take(&mut process.undurable).into();
-        target.batches = std::mem::take(&mut process.batches);
-        target.attested = process.attested;
-        let tears = matches!(how, Crash::TearsSectors | Crash::TearsPages);
-        if tears && !process.is_poisoned {
-            target.directory.disk.cut_power_after(self.dice.below(12) as usize);
-            // Whether the disk failed is no matter: the process is gone.
-            if process.snapshotting.is_idle() || self.dice.per_mille(500) {
-                let _ = process.syncer.sync_once();
-            } else {
-                let limits = self.plan.limits.snapshots.map(|rhythm| rhythm.capture).unwrap_or_default();
-                let _ = process.snapshotting.step(&process.core, limits);
-            }
-        }
-        let number = process.number;
-        let links = process.links.values().copied().collect();
-        self.count_process(&process.core.status(self.clocks(host)));
-        let is_writing = process.snapshotting.is_writing();
-        if is_writing {
-            self.coverage.count("crashes during a snapshot");
-        }
-        let disk = &self.hosts[usize::from(host)].directory.disk;
-        let left = match how {
-            // The process would remove its unfinished file: one that is killed does not.
-            Crash::LosesNothing => is_writing.then(|| disk.duplicate()),
-            Crash::LosesAll => Some(disk.crash(0, |_| false)),
-            Crash::TearsSectors | Crash::TearsPages => {
-                let names = self.dice.below(disk.unsynced_names() as u64 + 1) as usize;
-                if names < disk.unsynced_names() {
-                    self.coverage.count("names lost in a crash");
-                }
-                let kept = self.dice.below(1001);
-                let (dice, bits) = (&mut self.dice, self.processes);
-                let page_key = u64::from(bits);
-                Some(disk.crash(names, |sector| {
-                    if how == Crash::TearsSectors {
-                        return dice.per_mille(kept);
-                    }
-                    // All sectors of a page share its fate.
-                    let page = (sector.index as u64 / 8).wrapping_add(page_key);
-                    page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 1 == 1
-                }))
-            }
-        };
-        drop(process);
-        if let Some(left) = left {
-            self.host_mut(host).directory.disk = left;
-        }
-        self.note(host, "killed", u64::from(number), how as u64);
-        self.abandon_streams(host, links);
-        self.on_clients_process_gone(host, number);
-        self.checks.stopped(host, number);
     }
 
     /// Counts what a process has met, when it ends.
@@ -370,52 +338,9 @@ impl World {
         }
         Ok(())
     }
-
-    /// Lets bits rot in the log of a host that is down.
-    pub(super) fn rot(&mut self, host: u8, place: Rot) {
-        let disk = self.host(host).directory.disk.clone();
-        let before = disk.duplicate();
-        let names = files_that_rot(&disk);
-        let Some(last) = names.iter().rfind(|name| name.ends_with(".log")) else { return };
-        let name = if place == Rot::Tail { last.clone() } else { self.pick_name(&names) };
-        let Some(mut bytes) = disk.contents(&name) else { return };
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let range = match place {
-            Rot::Header => 0..128.min(used),
-            Rot::Middle => HEADER_BYTES.min(used)..used,
-            Rot::Tail => used.saturating_sub(64).max(HEADER_BYTES.min(used))..used,
-        };
-        if range.is_empty() {
-            return;
-        }
-        let at = range.start + self.dice.below(range.len() as u64) as usize;
-        bytes[at] ^= 1 << self.dice.below(8);
-        disk.overwrite(&name, &bytes);
-        self.host_mut(host).rotten = Some((before, place));
-        self.note(host, "rot", at as u64, used as u64);
-    }
-
-    fn pick_name(&mut self, names: &[String]) -> String {
-        names[self.dice.below(names.len() as u64) as usize].clone()
-    }
 }
 
-/// The snapshots, and the segments that the next start reads if the newest of them is whole. What it does not read would
 /// A snapshot that is passed over since the disk did not deliver it, this time.
 fn is_unread(rejected: &RejectedSnapshot) -> bool {
     matches!(rejected.damage, SnapshotDamage::Unreadable { .. })
 }
-
-/// rot unseen, until a second rot takes the snapshot that stands for it.
-fn files_that_rot(disk: &trellis_wal::MemoryDisk) -> Vec<String> {
-    let mut names = trellis_wal::Disk::list(disk).unwrap_or_default();
-    let start = |name: &String| name.strip_prefix("snap-")?.strip_suffix(".snap")?.parse().ok();
-    let newest = names.iter().filter_map(start).max().map_or(Lsn::ZERO, Lsn::from_u64);
-    let unread = trellis_wal::removable_segments(&names, newest);
-    let is_snapshot = |name: &String| name.ends_with(".snap");
-    names.retain(|name| is_snapshot(name) || (name.ends_with(".log") && !unread.contains(name)));
-    names
-}
-
-/// Bytes of a segment before its first record.
-const HEADER_BYTES: usize = 4096;

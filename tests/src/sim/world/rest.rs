@@ -115,6 +115,9 @@ impl World {
             if let Some(status) = status {
                 self.count_process(&status);
             }
+            if let Some(began) = self.host(host).process.as_ref().map(|process| process.began) {
+                self.count_segments(host, began);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Event, World};
 use crate::invariants::{Held, Violation};
 use crate::sim::agenda::Micros;
 use crate::sim::plan::SnapshotRhythm;
-use crate::sim::snapshotting::Stepped;
+use crate::sim::snapshotting::{Stage, Stepped};
 
 impl World {
     /// Lets a process that starts take snapshots, where the plan has any.
@@ -26,7 +26,7 @@ impl World {
         let stepped = if is_stalled { Some(Stepped::Waits) } else { self.step_snapshot(host)? };
         let Some(stepped) = stepped else { return Ok(()) };
         let (low, high) = match stepped {
-            Stepped::Removed(_) | Stepped::Failed => rhythm.every_micros,
+            Stepped::Removed { .. } | Stepped::Failed | Stepped::FoundNoRoom => rhythm.every_micros,
             Stepped::Waits => STALLED,
             _ => rhythm.step_micros,
         };
@@ -40,17 +40,39 @@ impl World {
         let limits = self.plan.limits.snapshots.map(|rhythm| rhythm.capture).unwrap_or_default();
         let Some(process) = &mut self.hosts[usize::from(host)].process else { return Ok(None) };
         let stepped = process.snapshotting.step(&process.core, limits);
-        match stepped {
-            Stepped::Published => self.coverage.count("snapshots published"),
-            Stepped::Failed => self.coverage.count("snapshots given up"),
-            Stepped::Removed(files) => self.coverage.add("files removed behind snapshots", files),
-            Stepped::Began | Stepped::Went | Stepped::Waits => {}
-        }
-        if matches!(stepped, Stepped::Began | Stepped::Published | Stepped::Failed) {
-            self.note(host, "snapshot", stepped.code(), 0);
-        }
+        self.on_stepped(host, stepped)?;
         self.settle(host)?;
         Ok(Some(stepped))
+    }
+
+    /// Holds what a step of a snapshot did against what a snapshot is for, and counts it.
+    pub(super) fn on_stepped(&mut self, host: u8, stepped: Stepped) -> Held {
+        let target = &mut self.hosts[usize::from(host)];
+        let Some(process) = &mut target.process else { return Ok(()) };
+        let log = process.core.log();
+        match stepped {
+            Stepped::Published { start, end } => {
+                self.coverage.count("snapshots published");
+                // Its footer says what it was durable up to, whatever becomes of the records.
+                process.attested = process.attested.max(end);
+                target.directory.durable.published = start;
+                self.checks.published(host, end, log.durable())?;
+            }
+            Stepped::Failed => self.coverage.count("snapshots given up"),
+            Stepped::FoundNoRoom => self.coverage.count("snapshots given up for want of room"),
+            Stepped::Removed { snapshots, segments } => {
+                let has_failed = log.poisoned().is_some();
+                let left = target.directory.disk.list().unwrap_or_default();
+                self.checks.removed(host, snapshots + segments, has_failed, &left)?;
+                self.coverage.add("snapshots removed behind newer ones", snapshots as u64);
+                self.coverage.add("segments removed behind snapshots", segments as u64);
+            }
+            Stepped::Began | Stepped::Went | Stepped::Waits => {}
+        }
+        if !matches!(stepped, Stepped::Went | Stepped::Waits | Stepped::Removed { .. }) {
+            self.note(host, "snapshot", stepped.code(), 0);
+        }
+        Ok(())
     }
 
     /// A process that ends takes a last snapshot, and syncs the note of it. Returns whether it is still there.
@@ -60,11 +82,11 @@ impl World {
         }
         for _ in 0..STEPS_MAX {
             match self.step_snapshot(host)? {
-                Some(Stepped::Published) => {
+                Some(Stepped::Published { .. }) => {
                     self.coverage.count("snapshots at the end of a process");
                     break;
                 }
-                Some(Stepped::Failed) | None => break,
+                Some(Stepped::Failed | Stepped::FoundNoRoom) | None => break,
                 Some(_) => {}
             }
             let Some(process) = &mut self.hosts[usize::from(host)].process else { return Ok(false) };
@@ -106,6 +128,42 @@ impl World {
         (0..steps).try_for_each(|_| self.step_snapshot(host).map(drop))
     }
 
+    /// Takes the snapshot that is under way so far that only the log keeps it from its end.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold, or that it comes to an end before.
+    pub fn capture_all(&mut self, name: &str) -> Held {
+        self.advance_to(name, Stage::Waiting)
+    }
+
+    /// Takes the snapshot that is under way so far that it has its name, and removes nothing.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold, or that it comes to no end.
+    pub fn publish_snapshot(&mut self, name: &str) -> Held {
+        self.advance_to(name, Stage::Published)
+    }
+
+    fn advance_to(&mut self, name: &str, stage: Stage) -> Held {
+        let host = self.index_of(name);
+        for _ in 0..STEPS_MAX {
+            let at = self.host(host).process.as_ref().map(|process| process.snapshotting.stage());
+            match at {
+                Some(at) if at == stage => return Ok(()),
+                None | Some(Stage::Nothing | Stage::Published) => break,
+                Some(_) => self.step_snapshot(host).map(drop)?,
+            }
+        }
+        Err(violation(host, format!("the snapshot of {name} is never {stage:?}")))
+    }
+
+    /// How many snapshots were given up.
+    pub fn snapshots_given_up(&self) -> u64 {
+        self.coverage.get("snapshots given up")
+    }
+
     /// Takes the snapshot that is under way to its end, and removes what it makes needless; returns how many files.
     ///
     /// # Errors
@@ -115,8 +173,8 @@ impl World {
         let host = self.index_of(name);
         for _ in 0..STEPS_MAX {
             match self.step_snapshot(host)? {
-                Some(Stepped::Removed(files)) => return Ok(files),
-                Some(Stepped::Failed) | None => break,
+                Some(Stepped::Removed { snapshots, segments }) => return Ok((snapshots + segments) as u64),
+                Some(Stepped::Failed | Stepped::FoundNoRoom) | None => break,
                 Some(Stepped::Waits) => self.run_to(self.now + STALLED.0)?,
                 Some(_) => {}
             }
@@ -147,13 +205,15 @@ impl World {
 
     /// Lets a bit of the newest snapshot rot at a host that is down.
     pub fn rot_newest_snapshot(&mut self, name: &str) {
-        let disk = &self.host(self.index_of(name)).directory.disk;
+        let host = self.index_of(name);
+        let disk = self.host(host).directory.disk.clone();
         let names = disk.list().unwrap_or_default();
         let newest = names.iter().rfind(|name| name.ends_with(".snap")).expect("there is a snapshot");
         let mut bytes = disk.contents(newest).expect("it has contents");
         let middle = bytes.len() - 100;
         bytes[middle] ^= 1;
         disk.overwrite(newest, &bytes);
+        self.rotted.insert(newest.clone());
     }
 }
 

@@ -98,6 +98,7 @@ impl World {
                 }
                 self.rot(host, place);
             }
+            FaultKind::SpoilSnapshot { host } => return self.spoil_snapshot_soon(host),
             FaultKind::LoseDisk { host } => {
                 if !self.can_be_damaged(host) {
                     return Ok(false);
@@ -182,6 +183,7 @@ impl World {
             FaultKind::BreakLinks { .. }
             | FaultKind::FailSync { .. }
             | FaultKind::FailWrite { .. }
+            | FaultKind::SpoilSnapshot { .. }
             | FaultKind::Backup { .. }
             | FaultKind::Pause { .. }
             | FaultKind::WallJump { .. }
@@ -203,6 +205,7 @@ impl World {
             let target = self.host_mut(host);
             (target.refusing, target.inbox_delay, target.sync_delay) = (0, 0, 0);
             target.directory.disk.limit_bytes(None);
+            self.replace_faulty_disk(host);
             if self.host(host).is_twin && !self.host(host).is_retired {
                 // The one that stays shows itself anew.
                 let original = self.index_of(self.host(host).name);
@@ -220,6 +223,15 @@ impl World {
         }
         self.checks.healed(self.now);
         Ok(())
+    }
+
+    /// Moves a disk at which something is still to fail into another machine: what it has synced is there.
+    fn replace_faulty_disk(&mut self, host: u8) {
+        if !std::mem::take(&mut self.host_mut(host).has_faulty_disk) || self.strike(host, Crash::LosesAll) {
+            return;
+        }
+        let disk = self.host(host).directory.disk.crash(0, |_| false);
+        self.host_mut(host).directory.disk = disk;
     }
 
     fn change_cuts(&mut self, kind: FaultKind, is_begin: bool) {
@@ -275,9 +287,11 @@ impl World {
         Ok(())
     }
 
-    fn inject(&self, host: u8, operation: Operation, after: usize) {
+    fn inject(&mut self, host: u8, operation: Operation, after: usize) {
         let fault = DiskFault { operation, after, kind: std::io::ErrorKind::Other };
-        self.host(host).directory.disk.inject(fault);
+        let target = self.host_mut(host);
+        target.has_faulty_disk = true;
+        target.directory.disk.inject(fault);
     }
 
     fn fill_disk(&mut self, host: u8) {

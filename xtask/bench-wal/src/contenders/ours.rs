@@ -1,4 +1,4 @@
-//! trellis-wal, with one thread that syncs.
+//! trellis-wal, with a thread that syncs and one that makes the next segment ahead.
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -6,33 +6,48 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use hdrhistogram::Histogram;
-use trellis_wal::{Config, FileDisk, Log, OpenSeed, Opened, open};
+use trellis_wal::{Config, Disk, FileDisk, Log, OpenSeed, Opened, open};
 
 use super::{Contender, Kind};
 use crate::append::Sample;
 
 pub(super) const KIND: Kind = Kind { name: "trellis-wal", open: start, fill, recover };
 
-struct Ours {
-    log: Log,
-    syncer: JoinHandle<()>,
+pub(crate) struct Ours {
+    pub(crate) log: Log,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Ours {
+    /// Opens a log; `makes_spares` gives the making of segments a thread of its own.
+    pub(crate) fn start<D: Disk>(disk: D, config: Config, makes_spares: bool) -> Result<Self> {
+        let Opened { log, syncer, .. } = open(disk, config, SEED)?;
+        let mut threads = Vec::new();
+        if makes_spares {
+            let spares = syncer.spare_maker();
+            threads.push(thread::spawn(move || spares.run()));
+        }
+        threads.push(thread::spawn(move || syncer.run(|_| {})));
+        Ok(Self { log, threads })
+    }
 }
 
 impl Contender for Ours {
     fn append(&self, _thread: u64, _count: u64, record: &[u8]) -> Result<()> {
-        let lsn = self.log.enqueue(record)?;
-        Ok(self.log.wait_durable_blocking(lsn)?)
+        self.log.append(record)?;
+        Ok(())
     }
 
     fn close(self: Box<Self>) -> Result<()> {
         self.log.close();
-        self.syncer.join().map_err(|_| anyhow!("the syncer panicked"))
+        self.threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")))
     }
 }
 
 fn start(directory: &Path) -> Result<Box<dyn Contender>> {
-    let Opened { log, syncer, .. } = opened(directory)?;
-    Ok(Box::new(Ours { log, syncer: thread::spawn(move || syncer.run(|_| {})) }))
+    Ok(Box::new(Ours::start(FileDisk::new(directory)?, config(), true)?))
 }
 
 /// Appends and syncs in one thread.
@@ -64,10 +79,10 @@ fn fill(directory: &Path, record: &[u8], records: u64) -> Result<()> {
 }
 
 fn recover(directory: &Path) -> Result<u64> {
-    let opened = opened(directory)?;
+    let mut opened = opened(directory)?;
     let expected = opened.report.records;
     let mut records = 0;
-    for record in opened.records {
+    while let Some(record) = opened.records.next_record() {
         record?;
         records += 1;
     }
@@ -76,10 +91,11 @@ fn recover(directory: &Path) -> Result<u64> {
 }
 
 fn opened(directory: &Path) -> Result<Opened<FileDisk>> {
-    let seed = OpenSeed { log_uuid: [7; 16], salt: 11 };
-    Ok(open(FileDisk::new(directory)?, config(), seed)?)
+    Ok(open(FileDisk::new(directory)?, config(), SEED)?)
 }
 
 pub(crate) fn config() -> Config {
     Config::default()
 }
+
+const SEED: OpenSeed = OpenSeed { log_uuid: [7; 16], salt: 11 };

@@ -1,0 +1,10 @@
+//! Opens arbitrary bytes as a snapshot.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code, reason = "other targets use the rest")]
+#[path = "../../tests/any_bytes/harness.rs"]
+mod harness;
+
+fuzz_target!(|input: &[u8]| harness::snapshot(input));
