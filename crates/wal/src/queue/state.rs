@@ -131,6 +131,8 @@ pub(crate) type DurableGate = Gate<Outcome>;
 type Outcome = Result<Lsn, Poisoned>;
 
 /// Those who are to be woken once no lock is held.
+///
+/// Dropping it wakes them: they are registered nowhere else, and whoever is told before them may panic.
 #[must_use]
 pub(crate) struct Wake {
     outcome: Option<Outcome>,
@@ -148,12 +150,18 @@ impl Wake {
     }
 
     pub(crate) fn now(self) {
-        for gate in self.gates.into_iter().flatten() {
+        drop(self);
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        for gate in self.gates.iter().flatten() {
             if let Some(outcome) = &self.outcome {
                 gate.open(outcome.clone());
             }
         }
-        self.room.into_iter().for_each(|gate| gate.open(()));
+        self.room.iter().for_each(|gate| gate.open(()));
     }
 }
 

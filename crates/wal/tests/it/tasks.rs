@@ -2,8 +2,10 @@
 
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
@@ -122,6 +124,27 @@ fn a_failure_reaches_all_tasks_those_without_room_as_well() {
 }
 
 #[test]
+fn a_panic_of_who_is_told_leaves_nobody_asleep_neither_for_records_nor_for_room() {
+    let node = Node::open(&MemoryDisk::new()).unwrap();
+    let log = AsyncLog::from(&node.log);
+    let record = payload(40);
+    let mut futures: Vec<_> = (0..300).map(|_| Box::pin(log.append(&record))).collect();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for future in &mut futures {
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let syncer = node.syncer;
+    thread::spawn(move || syncer.run(|synced| panic!("told of {synced:?} to panic"))).join().unwrap_err();
+    // Each of them once: whose record was synced, whose was not, and who waited for room.
+    assert_eq!(woken.0.load(Ordering::Relaxed), futures.len());
+    let durable = node.log.durable().as_u64() as usize;
+    let ended: Vec<_> = futures.iter_mut().map(|future| poll(future.as_mut())).collect();
+    let kept = ended.iter().filter(|ended| matches!(ended, Poll::Ready(Ok(_)))).count();
+    assert!(kept == durable && kept > 0 && ended.iter().all(Poll::is_ready), "{kept} of {durable}");
+}
+
+#[test]
 fn a_runtime_that_ends_in_the_middle_of_a_commit_leaves_the_log_whole() {
     let memory = MemoryDisk::new();
     let (disk, gate) = SlowDisk::new(memory.clone());
@@ -192,6 +215,16 @@ fn fill(log: &Log) -> u64 {
         log.try_enqueue(&vec![0; next - 24]).unwrap();
     }
     log.last().as_u64()
+}
+
+/// Counts the tasks that were woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn record_bytes(number: u64) -> usize {
