@@ -207,9 +207,8 @@ impl Lead for FakeLead {
                 self.queue.take(&mut self.batch);
             }
             let group = self.batch.complete_group(u64::MAX, 0, self.durable);
-            let bytes = self.batch.bytes(&group).len();
             self.durable = group.last;
-            Ok(self.queue.on_durable(group.last, bytes))
+            Ok(self.queue.on_durable(group.last, &mut self.batch))
         };
         let told = synced.as_ref().map(|_| self.durable).map_err(Clone::clone);
         self.told.lock().unwrap().push(told);

@@ -122,6 +122,8 @@ impl Log {
     }
 
     /// Returns the bytes that wait for the disk, or were promised to who waits for room, record headers included.
+    ///
+    /// What the syncer has taken in one go counts until the last of it is durable, as it is held until then.
     pub fn pending_bytes(&self) -> usize {
         self.queue.pending_bytes()
     }

@@ -148,6 +148,11 @@ impl Queue {
 
     pub(crate) fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
+    #[cfg(test)]
+    pub(crate) fn pending_capacity(&self) -> usize {
+        self.state.lock().pending.capacity()
+    }
+
     }
 
     fn settle<'a>(&'a self, state: MutexGuard<'a, State>, lsn: Lsn) -> Result<(), Poisoned> {
@@ -246,9 +251,8 @@ impl Queue {
 
 /// For whoever holds the lead.
 impl Queue {
-    /// Moves what is pending into `batch`, which must be spent.
+    /// Moves what is pending into `batch`, which is as [`Batch::clear`] leaves it.
     pub(crate) fn take(&self, batch: &mut Batch) {
-        batch.clear();
         let mut state = self.state.lock();
         for _ in 0..YIELDS_MAX {
             if state.returning == 0 {
@@ -265,12 +269,21 @@ impl Queue {
         state.taken_waiters = std::mem::take(&mut state.pending_waiters);
     }
 
-    /// Notes that `records_bytes` more, up to `durable`, are on the disk. Who waited for them is to be woken.
-    pub(crate) fn on_durable(&self, durable: Lsn, records_bytes: usize) -> Wake {
+    /// Notes that the records of `batch` up to `durable` are on the disk. Who waited for them is to be woken.
+    ///
+    /// A batch holds its memory until all of it is durable, and so the room for others, too.
+    pub(crate) fn on_durable(&self, durable: Lsn, batch: &mut Batch) -> Wake {
+        let is_spent = batch.is_empty();
+        if is_spent {
+            batch.clear();
+        }
         let mut state = self.state.lock();
         assert!(state.durable <= durable && durable <= state.last, "only what was appended becomes durable");
+        state.taken_bytes = state.pending_bytes;
         state.durable = durable;
-        state.pending_bytes -= records_bytes;
+        if is_spent {
+            state.pending_bytes -= std::mem::take(&mut state.taken_bytes);
+        }
         state.syncs += 1;
         let gate = state.taken_gate.take();
         state.returning = std::mem::take(&mut state.taken_waiters);

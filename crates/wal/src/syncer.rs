@@ -197,7 +197,7 @@ impl<D: Disk> Syncer<D> {
         self.attested = self.durable;
         self.durable = group.last;
         self.has_written = true;
-        let wake = self.queue.on_durable(group.last, bytes.len());
+        let wake = self.queue.on_durable(group.last, &mut self.batch);
         Ok((Synced { durable: group.last, records: group.records, bytes: group.payload_bytes }, wake))
     }
 
@@ -316,5 +316,33 @@ struct Recall<'a>(&'a Queue);
 impl Drop for Recall<'_> {
     fn drop(&mut self) {
         drop(self.0.recall());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::disk::MemoryDisk;
+    use crate::recovery::open;
+    use crate::{Config, OpenSeed};
+
+    #[test]
+    fn buffers_hold_little_more_than_the_limit_wherever_the_syncer_stands() {
+        let config = Config {
+            segment_bytes: 64 << 20,
+            record_bytes_max: 64 << 10,
+            pending_bytes_max: 8 << 20,
+            batch_bytes_max: 512 << 10,
+        };
+        let opened =
+            open(MemoryDisk::new(), config.clone(), OpenSeed { log_uuid: [7; 16], salt: 11 }).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        let record = vec![1; 60_000];
+        for _ in 0..40 {
+            while log.try_enqueue(&record).is_ok() {}
+            let (_, wake) = syncer.sync_group().unwrap();
+            wake.now();
+            let held = syncer.batch.capacity() + syncer.queue.pending_capacity();
+            assert!(held <= config.pending_bytes_max + 2 * (1 << 20) + 60_032, "{held} bytes");
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct State {
     pub(super) pending: Batch,
     /// Bytes of all records that are not durable, those that were taken included.
     pub(super) pending_bytes: usize,
+    pub(super) taken_bytes: usize,
     pub(super) room: Room,
     pub(super) last: Lsn,
     pub(super) durable: Lsn,
@@ -44,6 +45,7 @@ impl State {
             pending_bytes: 0,
             room: Room::default(),
             last: durable,
+            taken_bytes: 0,
             durable,
             syncs: 0,
             phase: Phase::Open,
