@@ -73,8 +73,8 @@ impl Log {
         self.queue.push(records, Admission::Always)
     }
 
-    /// Appends a record unless too many bytes wait for the disk; the last to be let in may overshoot the
-    /// limit.
+    /// Appends a record unless too many bytes wait for the disk, or somebody for room; the last to be let in may
+    /// overshoot the limit.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Log {
         self.queue.last()
     }
 
-    /// Whether fewer bytes wait for the disk than `pending_bytes_max`.
+    /// Whether fewer bytes wait for the disk than `pending_bytes_max`, and nobody waits for room.
     pub fn has_room(&self) -> bool {
         self.queue.has_room()
     }

@@ -72,8 +72,8 @@ impl Queue {
         let framed = self.check_lengths(records)?;
         let mut state = self.state.lock();
         state.check_open()?;
-        let (pending_bytes, limit) = (state.held_bytes(), self.pending_bytes_max);
-        if admission == Admission::IfRoom && pending_bytes >= limit {
+        if admission == Admission::IfRoom && !self.has_room_in(&state) {
+            let (pending_bytes, limit) = (state.held_bytes(), self.pending_bytes_max);
             return Err(EnqueueError::Busy { pending_bytes, limit });
         }
         let last = state.push(records, framed);
@@ -136,7 +136,7 @@ impl Queue {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.pending_bytes() < self.pending_bytes_max
+        self.has_room_in(&self.state.lock())
     }
 
     pub(crate) fn poisoned(&self) -> Option<Poisoned> {
@@ -201,6 +201,11 @@ impl Queue {
     /// Whether the bytes can be held without an overshoot, and nobody came before.
     fn has_room_for(&self, state: &State, bytes: usize) -> bool {
         let is_free = state.room.is_empty() && state.held_bytes() + bytes <= self.pending_bytes_max;
+    /// Whether there is any room, and nobody waits for it.
+    fn has_room_in(&self, state: &State) -> bool {
+        state.room.is_empty() && state.held_bytes() < self.pending_bytes_max
+    }
+
         is_free || fault::is_off("appending waits for room")
     }
 }

@@ -145,6 +145,30 @@ fn a_panic_of_who_is_told_leaves_nobody_asleep_neither_for_records_nor_for_room(
 }
 
 #[test]
+fn nobody_who_looks_for_room_overtakes_those_who_wait_for_it() {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    // The first record is taken alone, and meets a full disk.
+    node.log.enqueue(&[0; 200]).unwrap();
+    disk.limit_bytes(Some(0));
+    node.syncer.sync_once().unwrap_err();
+    fill(&node.log);
+    let log = AsyncLog::from(&node.log);
+    let long: [&[u8]; 3] = [&[1; 200]; 3];
+    let mut waiting = Box::pin(log.enqueue_batch(&long));
+    assert!(poll(waiting.as_mut()).is_pending());
+    // Its room is free when the disk takes one segment: too little for who waits, and not for others.
+    disk.limit_bytes(Some(CONFIG.segment_bytes));
+    node.syncer.sync_once().unwrap_err();
+    assert_eq!((node.log.pending_bytes(), node.log.has_room()), (CONFIG.pending_bytes_max - 224, false));
+    assert!(matches!(node.log.try_enqueue(b"later"), Err(EnqueueError::Busy { .. })));
+    disk.limit_bytes(None);
+    node.syncer.sync_once().unwrap();
+    assert!(poll(waiting.as_mut()).is_ready());
+    node.log.try_enqueue(b"later").unwrap();
+}
+
+#[test]
 fn a_runtime_that_ends_in_the_middle_of_a_commit_leaves_the_log_whole() {
     let memory = MemoryDisk::new();
     let (disk, gate) = SlowDisk::new(memory.clone());
