@@ -46,11 +46,12 @@ fn a_failure_reaches_who_waits_and_is_told_once() {
     explore(|| {
         let log = Running::start(Fake { fails_after: Some(0), ..Fake::default() });
         let callers = [log.appender(), log.appender()];
+        // It leaves only when whoever failed has told.
+        log.thread.join().unwrap();
+        assert!(matches!(log.told.lock().unwrap()[..], [Err(SyncError::Poisoned(_))]));
         for caller in callers {
             assert!(caller.join().unwrap().is_err());
         }
-        log.thread.join().unwrap();
-        assert!(matches!(log.told.lock().unwrap()[..], [Err(SyncError::Poisoned(_))]));
     });
 }
 

@@ -6,12 +6,14 @@
 //! for, and whenever something is pending as the lead is laid back. Otherwise the syncer's owner keeps it and syncs
 //! by hand.
 
+mod leading;
 mod state;
 
 #[cfg(feature = "async")]
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::leading::Leading;
 #[cfg(feature = "async")]
 pub(crate) use self::state::DurableGate;
 pub(crate) use self::state::Wake;
@@ -47,7 +49,7 @@ pub(crate) trait Lead: Send {
 /// What the log's handles and its syncer share.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Signalled when the thread of the syncer sleeps and there is something for it to do.
+    /// Signalled when the thread of the syncer sleeps and there is something for it to do, or it waits for its end.
     work: Condvar,
     record_bytes_max: usize,
     batch_bytes_max: usize,
@@ -146,13 +148,13 @@ impl Queue {
         }
     }
 
-    pub(crate) fn record_bytes_max(&self) -> usize {
-        self.record_bytes_max
     #[cfg(test)]
     pub(crate) fn pending_capacity(&self) -> usize {
         self.state.lock().pending.capacity()
     }
 
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
     }
 
     fn settle<'a>(&'a self, state: MutexGuard<'a, State>, lsn: Lsn) -> Result<(), Poisoned> {
@@ -170,8 +172,9 @@ impl Queue {
                 && !state.is_disk_full
                 && let Some(lead) = state.lead.take()
             {
-                drop(state);
+                let leading = Leading::begin(self, state);
                 self.lead(lead);
+                state = leading.end();
             } else {
                 let gate = state.gate_of(lsn);
                 state.on_thread_waits(lsn);
@@ -180,8 +183,8 @@ impl Queue {
                     Ok(durable) if durable < lsn => {}
                     other => return other.map(|_| ()),
                 }
+                state = self.state.lock();
             }
-            state = self.state.lock();
         }
     }
 
@@ -198,14 +201,14 @@ impl Queue {
         Ok(framed)
     }
 
-    /// Whether the bytes can be held without an overshoot, and nobody came before.
-    fn has_room_for(&self, state: &State, bytes: usize) -> bool {
-        let is_free = state.room.is_empty() && state.held_bytes() + bytes <= self.pending_bytes_max;
     /// Whether there is any room, and nobody waits for it.
     fn has_room_in(&self, state: &State) -> bool {
         state.room.is_empty() && state.held_bytes() < self.pending_bytes_max
     }
 
+    /// Whether the bytes can be held without an overshoot, and nobody came before.
+    fn has_room_for(&self, state: &State, bytes: usize) -> bool {
+        let is_free = state.room.is_empty() && state.held_bytes() + bytes <= self.pending_bytes_max;
         is_free || fault::is_off("appending waits for room")
     }
 }
@@ -270,6 +273,7 @@ impl Queue {
         state.returning = 0;
         std::mem::swap(&mut state.pending, batch);
         state.taken_last = state.last;
+        state.taken_bytes = state.pending_bytes;
         state.taken_gate = state.pending_gate.take();
         state.taken_waiters = std::mem::take(&mut state.pending_waiters);
     }
@@ -284,7 +288,6 @@ impl Queue {
         }
         let mut state = self.state.lock();
         assert!(state.durable <= durable && durable <= state.last, "only what was appended becomes durable");
-        state.taken_bytes = state.pending_bytes;
         state.durable = durable;
         if is_spent {
             state.pending_bytes -= std::mem::take(&mut state.taken_bytes);
@@ -384,10 +387,14 @@ impl Queue {
         state.lead = Some(lead);
     }
 
-    /// Ends what [`Queue::lend`] began. Who has the lead at this moment drops it instead of laying it back.
+    /// Ends what [`Queue::lend`] began. Waits for callers who have the lead at this moment: they tell and wake whom
+    /// they must, and drop it instead of laying it back.
     pub(crate) fn recall(&self) -> Option<Box<dyn Lead>> {
         let mut state = self.state.lock();
         state.is_lent = false;
+        while state.leading > 0 {
+            self.work.wait(&mut state);
+        }
         state.lead.take()
     }
 

@@ -12,7 +12,7 @@ use crate::room::Room;
 
 pub(super) struct State {
     pub(super) pending: Batch,
-    /// Bytes of all records that are not durable, those that were taken included.
+    /// Bytes of all records in memory: those of `pending`, and of what was taken all until the last is durable.
     pub(super) pending_bytes: usize,
     pub(super) taken_bytes: usize,
     pub(super) room: Room,
@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Between two syncs, while a thread is in `Syncer::run`.
     pub(super) lead: Option<Box<dyn Lead>>,
     pub(super) is_lent: bool,
+    /// How many callers have the lead or had it a moment ago.
+    pub(super) leading: usize,
     /// The last attempt found no space: the syncer's thread tries again after a pause, and nobody before it.
     pub(super) is_disk_full: bool,
     pub(super) sleep: Sleep,
@@ -43,14 +45,15 @@ impl State {
         Self {
             pending: Batch::default(),
             pending_bytes: 0,
+            taken_bytes: 0,
             room: Room::default(),
             last: durable,
-            taken_bytes: 0,
             durable,
             syncs: 0,
             phase: Phase::Open,
             lead: None,
             is_lent: false,
+            leading: 0,
             is_disk_full: false,
             sleep: Sleep::Awake,
             taken_last: durable,
