@@ -92,7 +92,8 @@ impl<D: Disk> Syncer<D> {
         }
     }
 
-    /// Returns what makes the next segment ahead, for a thread of its own; [`Syncer::run`] then leaves it to that one.
+    /// Returns what makes the next segment ahead, for a thread of its own; [`Syncer::run`] leaves it to that one for as
+    /// long as it is there.
     ///
     /// Worth a thread where appends come without a pause of 10 ms: without it, each rotation makes its segment itself.
     pub fn spare_maker(&self) -> SpareMaker<D> {
@@ -216,8 +217,9 @@ impl<D: Disk> Syncer<D> {
 
 impl<D: Disk> Drop for Syncer<D> {
     fn drop(&mut self) {
-        self.writer.spares().end();
         self.queue.on_syncer_gone(self.is_ended);
+        // Last, as it waits while a spare is being made.
+        self.writer.spares().end();
     }
 }
 
@@ -256,9 +258,15 @@ fn fail(queue: &Queue, error: WriteError) -> SyncError {
 pub struct SpareMaker<D: Disk>(Spares<D>);
 
 impl<D: Disk> SpareMaker<D> {
-    /// Makes one after the other until the log ends. Blocks.
+    /// Makes one after the other until the log ends. Blocks, and has a part in the directory's lock until it returns.
     pub fn run(self) {
         self.0.make_all();
+    }
+}
+
+impl<D: Disk> Drop for SpareMaker<D> {
+    fn drop(&mut self) {
+        self.0.take_from_maker();
     }
 }
 
@@ -327,6 +335,24 @@ mod tests {
     use crate::{Config, OpenSeed};
 
     #[test]
+    fn spares_are_made_by_the_thread_again_when_their_maker_is_gone() {
+        let config = Config {
+            segment_bytes: 8192,
+            record_bytes_max: 64,
+            pending_bytes_max: 256,
+            batch_bytes_max: 256,
+        };
+        let opened = open(MemoryDisk::new(), config, SEED).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        log.enqueue(b"fills half of the segment").unwrap();
+        syncer.sync_once().unwrap();
+        let maker = syncer.spare_maker();
+        assert_eq!(syncer.writer.spares().due(), None);
+        drop(maker);
+        assert!(syncer.writer.spares().due().is_some());
+    }
+
+    #[test]
     fn buffers_hold_little_more_than_the_limit_wherever_the_syncer_stands() {
         let config = Config {
             segment_bytes: 64 << 20,
@@ -346,4 +372,6 @@ mod tests {
             assert!(held <= config.pending_bytes_max + 2 * (1 << 20) + 60_032, "{held} bytes");
         }
     }
+
+    const SEED: OpenSeed = OpenSeed { log_uuid: [7; 16], salt: 11 };
 }
