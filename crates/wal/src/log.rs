@@ -36,6 +36,10 @@ impl Log {
     /// # Errors
     ///
     /// [`AppendError`], which tells whether the record was appended. A full disk is none: the call waits for space.
+    ///
+    /// # Panics
+    ///
+    /// If it syncs and the callback of [`Syncer::run`](crate::Syncer::run) panics; the record may be durable.
     pub fn append(&self, record: &[u8]) -> Result<Lsn, AppendError> {
         self.queue.append(&[record])
     }

@@ -60,6 +60,11 @@ impl<D: Disk> Syncer<D> {
     /// `on_synced` is called by whoever synced, by one at a time and in order, before the next sync begins: it must
     /// not wait for the log. When this returns, it has been called for the last time and the syncer has given up the
     /// disk.
+    ///
+    /// # Panics
+    ///
+    /// If `on_synced` does, here or in the call of the caller who synced. The log has failed then, and all who wait
+    /// are told.
     pub fn run(self, on_synced: impl FnMut(Result<Lsn, SyncError>) + Send + 'static) {
         let (queue, spares) = (Arc::clone(&self.queue), self.writer.spares().clone());
         queue.lend(Box::new(Lent { syncer: self, on_synced }));
