@@ -92,7 +92,7 @@ fn callers_that_wait_for_room_are_all_let_in() {
     });
 }
 
-/// At most two switches where a thread could have gone on: enough for every lost wake-up that was tried.
+/// At most three switches where a thread could have gone on: enough for every lost wake-up that was tried.
 fn explore(test: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
