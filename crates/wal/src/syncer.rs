@@ -48,7 +48,8 @@ impl<D: Disk> Syncer<D> {
         }
     }
 
-    /// Works until the log is closed or fails, and tells `on_synced` every durable LSN and every error.
+    /// Works until the log is closed or fails, and tells `on_synced` every durable LSN and every error, except that the
+    /// disk is full while no record waits for it.
     ///
     /// Blocks until there is something to do. A caller that waits for its record syncs by itself while no sync is
     /// under way, along with all that is pending; this thread does so for what nobody waits for, and when something
@@ -303,7 +304,12 @@ impl<D: Disk, F: FnMut(Result<Lsn, SyncError>) + Send> Lead for Lent<D, F> {
     }
 
     fn attest(&mut self) -> Result<(), SyncError> {
-        self.syncer.attest().inspect_err(|error| (self.on_synced)(Err(error.clone())))
+        let attested = self.syncer.attest();
+        // Nothing waits for space, and nothing would tell that there is some again.
+        if let Err(error @ SyncError::Poisoned(_)) = &attested {
+            (self.on_synced)(Err(error.clone()));
+        }
+        attested
     }
 
     fn end(mut self: Box<Self>) {
@@ -335,9 +341,10 @@ impl Drop for Recall<'_> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::*;
     use crate::disk::MemoryDisk;
     use crate::recovery::open;
-    use crate::{Config, OpenSeed};
+    use crate::writer::OpenSeed;
 
     #[test]
     fn spares_are_made_by_the_thread_again_when_their_maker_is_gone() {
@@ -355,6 +362,35 @@ mod tests {
         assert_eq!(syncer.writer.spares().due(), None);
         drop(maker);
         assert!(syncer.writer.spares().due().is_some());
+    }
+
+    #[test]
+    fn a_full_disk_that_only_an_attestation_meets_is_told_to_nobody() {
+        let (disk, config) = (
+            MemoryDisk::new(),
+            Config {
+                segment_bytes: 8192,
+                record_bytes_max: 2016,
+                pending_bytes_max: 4096,
+                batch_bytes_max: 2048,
+            },
+        );
+        let opened = open(disk.clone(), config, SEED).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        // The second fills the segment to the byte.
+        for bytes in [2016, 2008] {
+            log.enqueue(&vec![1; bytes]).unwrap();
+            syncer.sync_once().unwrap();
+        }
+        let mut told = Vec::new();
+        let mut lent = Lent { syncer, on_synced: |synced| told.push(synced) };
+        disk.limit_bytes(Some(0));
+        assert_eq!(lent.attest(), Err(SyncError::DiskFull));
+        disk.limit_bytes(None);
+        assert_eq!(lent.attest(), Ok(()));
+        drop(lent);
+        // Who heard of it would wait for the next record to hear that it is over.
+        assert_eq!(told, []);
     }
 
     #[test]
