@@ -69,19 +69,38 @@ impl<D: Disk> Taking<D> {
     pub(super) async fn take(&self, hurry: &mut watch::Receiver<bool>) -> Result<Done, TakeError> {
         let mut draft = self.begin().await?;
         let mut next = Instant::now();
-        while !draft.capture.is_done() {
+        loop {
             let before = draft.writer.progress().file_bytes;
             let core = Arc::clone(&self.core);
             draft = blocking(move || draft.step(&core)).await?;
-            next += self.time_of(draft.writer.progress().file_bytes - before);
-            tokio::select! {
-                () = sleep_until(next) => {}
-                // Whoever holds the other end lives longer than this, but for a defect.
-                _ = hurry.wait_for(|is_hurried| *is_hurried) => {}
+            if draft.capture.is_done() {
+                break;
             }
+            next += self.time_of(draft.writer.progress().file_bytes - before);
+            self.pause(next, hurry).await?;
         }
         self.await_log(&draft).await?;
         self.publish(draft).await
+    }
+
+    /// Waits until then, or until there is a hurry.
+    async fn pause(&self, end: Instant, hurry: &mut watch::Receiver<bool>) -> Result<(), TakeError> {
+        loop {
+            self.leave_room()?;
+            let look = end.min(Instant::now() + DISK_FULL_LOOK);
+            tokio::select! {
+                () = sleep_until(look) => if look == end { return Ok(()) },
+                // Whoever holds the other end lives longer than this, but for a defect.
+                _ = hurry.wait_for(|is_hurried| *is_hurried) => return Ok(()),
+            }
+        }
+    }
+
+    /// Refuses to go on with what takes the room that the log waits for, and cannot be published before it has some:
+    /// the next step captures what waits.
+    fn leave_room(&self) -> Result<(), TakeError> {
+        let is_waiting = self.core.log().durable() < self.core.log().last();
+        if self.core.is_disk_full() && is_waiting { Err(TakeError::DiskFull) } else { Ok(()) }
     }
 
     async fn begin(&self) -> Result<Draft<D>, TakeError> {
@@ -106,8 +125,7 @@ impl<D: Disk> Taking<D> {
             match timeout(DISK_FULL_LOOK, self.waiters.durable(end)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(_)) => return Err(CaptureError.into()),
-                Err(_) if self.core.is_disk_full() => return Err(TakeError::DiskFull),
-                Err(_) => {}
+                Err(_) => self.leave_room()?,
             }
         }
     }
@@ -149,5 +167,5 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(step).await.unwrap_or(Err(TakeError::Defect))
 }
 
-/// How often a snapshot that waits for the log looks whether the disk is full.
+/// How often a snapshot that waits looks whether the log does so too, for room on the disk.
 const DISK_FULL_LOOK: Duration = Duration::from_secs(1);
