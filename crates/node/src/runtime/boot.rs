@@ -12,7 +12,7 @@ use trellis_wal::{FileDisk, Log, OpenSeed, Records, RecoveryReport, SnapshotRead
 
 use super::data_dir::DataDir;
 use super::error::ServeError;
-use super::startup::Startup;
+use super::startup::{Progress, Stage, Startup};
 use super::{clock, report, settings};
 use crate::Config;
 use crate::core::{Core, Recovery, Settings};
@@ -84,12 +84,15 @@ pub(crate) fn open_log(
     log_uuid[8..].copy_from_slice(&random()?.to_le_bytes());
     let seed = OpenSeed { log_uuid, salt: random()? };
     let started = Instant::now();
-    let recovered =
-        trellis_wal::recover(disk, settings::wal(config), seed, |progress| startup.on_progress(progress))
-            .map_err(|source| ServeError::Log { path: path.clone(), source: Box::new(source) })?;
+    let recovered = trellis_wal::recover(disk, settings::wal(config), seed, |progress| {
+        startup.on_progress(progress.into());
+    })
+    .map_err(|source| ServeError::Log { path: path.clone(), source: Box::new(source) })?;
     let mut recovery = Recovery::new(config.shards, cluster, &StorageConfig::default());
-    if let Some(snapshot) = recovered.snapshot {
-        restore(&mut recovery, snapshot, &path)?;
+    if let Some(snapshot) = recovered.snapshot
+        && !restore(&mut recovery, snapshot, &path, startup)?
+    {
+        return Ok(None);
     }
     let trellis_wal::Opened { log, syncer, mut records, report } = recovered.opened;
     if !replay(&mut recovery, &mut records, &path, startup)? {
@@ -100,17 +103,25 @@ pub(crate) fn open_log(
     Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report }))
 }
 
+/// Returns whether it came to the end.
 fn restore(
     recovery: &mut Recovery,
     mut snapshot: SnapshotReader<FileDisk>,
     path: &Path,
-) -> Result<(), ServeError> {
+    startup: &Startup,
+) -> Result<bool, ServeError> {
     let file = path.join(&snapshot.info().name);
+    let (mut bytes_done, bytes_total) = (0, snapshot.info().payload_bytes);
     let unreadable = |source| ServeError::Snapshot { path: file.clone(), source };
     while let Some(chunk) = snapshot.next_chunk().map_err(unreadable)? {
+        startup.on_progress(Progress { stage: Stage::Restore, bytes_done, bytes_total });
+        if startup.is_cancelled() {
+            return Ok(false);
+        }
+        bytes_done += chunk.len() as u64;
         recovery.restore(chunk).map_err(|source| ServeError::Restore { path: file.clone(), source })?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Returns whether it came to the end.
@@ -122,7 +133,7 @@ fn replay(
 ) -> Result<bool, ServeError> {
     for count in 0_u64.. {
         if count.is_multiple_of(RECORDS_BETWEEN_LOOKS) {
-            startup.on_progress(records.progress());
+            startup.on_progress(records.progress().into());
             if startup.is_cancelled() {
                 return Ok(false);
             }
@@ -237,7 +248,12 @@ mod tests {
         writer.append_chunk(b"nonsense").unwrap();
         let name = writer.finish(&opened.log, opened.log.durable()).unwrap().name;
         drop(opened);
-        let refused = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        let startup = Startup::default();
+        let refused = open_log(&config, "garden", &startup).unwrap_err();
         assert!(matches!(&refused, ServeError::Restore { path, .. } if path.ends_with(&name)), "{refused}");
+        assert_eq!(startup.to_string(), "restoring the snapshot: 0 % of 1 MiB");
+        startup.cancel();
+        let given_up = open_log(&config, "garden", &startup).unwrap();
+        assert!(given_up.is_none(), "whoever stops meanwhile does not wait for the restoration");
     }
 }
