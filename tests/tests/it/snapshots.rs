@@ -109,6 +109,31 @@ fn only_an_administrator_has_a_snapshot_taken() -> Result<()> {
     cluster.finish()
 }
 
+#[test]
+fn a_snapshot_that_takes_longer_than_requests_may_is_awaited_by_who_asks() -> Result<()> {
+    let mut cluster = Cluster::prepare(1)?;
+    let node = cluster.node_mut("n1");
+    node.set("wal.snapshot_rate", "1MiB");
+    node.set("limits.request_timeout", "1s");
+    cluster.found()?;
+    for number in 0..30 {
+        cluster.trellis(&["set", &format!("key{number}"), &"x".repeat(100 << 10)])?.answer()?;
+    }
+    let taken: Value = as_boss(&cluster, &["snapshot", "take", "-o", "json"])?.json()?;
+    assert!(taken["durationMillis"].as_u64().is_some_and(|millis| millis > 1000), "{taken}");
+
+    cluster.trellis(&["incr", "counter1"])?.answer()?;
+    let before = snapshots(&cluster, "n1")?;
+    let unanswered = as_boss_within(&cluster, "1s", &["snapshot", "take"])?;
+    let told = unanswered.failure(6)?;
+    assert!(told.contains("the node may go on with the snapshot") && !told.contains("write"), "{told}");
+    assert!(told.contains("hint: wait for it with --timeout 10m"), "{told}");
+    await_until("it is taken although nobody waits", Duration::from_secs(60), || {
+        Ok((snapshots(&cluster, "n1")?.last() > before.last()).then_some(()))
+    })?;
+    cluster.finish()
+}
+
 /// A cluster whose logs have segments of 2 MiB and a snapshot for every 2 MiB.
 fn small_segments(size: usize) -> Result<Cluster> {
     let mut cluster = Cluster::prepare(size)?;
@@ -123,10 +148,14 @@ fn small_segments(size: usize) -> Result<Cluster> {
 }
 
 fn as_boss(cluster: &Cluster, arguments: &[&str]) -> Result<Outcome> {
+    as_boss_within(cluster, "30s", arguments)
+}
+
+fn as_boss_within(cluster: &Cluster, time: &str, arguments: &[&str]) -> Result<Outcome> {
     let files = cluster.tls_files("boss");
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let (cert, key) = (path(&files.cert), path(&files.key));
-    cluster.trellis(&[arguments, &["--cert", &cert, "--key", &key, "--timeout", "30s"]].concat())
+    cluster.trellis(&[arguments, &["--cert", &cert, "--key", &key, "--timeout", time]].concat())
 }
 
 fn status(cluster: &Cluster) -> Result<Value> {
