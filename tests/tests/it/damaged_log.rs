@@ -65,7 +65,7 @@ fn a_damaged_log_is_refused_verified_cut_and_filled_up_again_by_the_peers() -> R
     assert_eq!(hint[3..], ["--truncate-after", &(lsn - 1).to_string(), "--accept-data-loss"]);
 
     let without_consent = cluster.trellis(&hint[..5])?;
-    assert!(without_consent.failure(2)?.contains("refusing to lose"), "{without_consent}");
+    assert!(without_consent.failure(64)?.contains("refusing to lose"), "{without_consent}");
     assert_eq!(cluster.trellis(&verify)?.stdout, verified.stdout, "nothing was changed");
     let repaired = cluster.trellis(&hint)?;
     let copy =
