@@ -29,6 +29,6 @@ mod process;
 pub use self::invariants::{Held, Violation};
 #[cfg(feature = "process")]
 pub use self::process::{
-    Cluster, Member, Node, Outcome, Ports, Readiness, Status, await_until, free_port, target_directory,
-    trellis_binary, workspace_root,
+    Cluster, Member, Network, Node, Outcome, Ports, Readiness, Sighting, Stalls, Status, await_until,
+    free_port, skip, target_directory, trellis_binary, workspace_root,
 };

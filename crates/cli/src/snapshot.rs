@@ -14,6 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Answer, Report, columns, human_bytes, human_millis};
 use crate::wal::{
     FALL_BACK, MEND_THE_DISK, UNREADABLE, USE_A_NEWER_RELEASE, open_log, snapshot_facts, unreadable,
+    verify_command,
 };
 
 pub(crate) fn run(command: args::Snapshot, global: &Global) -> Result<Answer, Failure> {
@@ -32,6 +33,14 @@ fn look(path: &Path, has_chunks: bool) -> Result<Answer, Failure> {
         return Ok(Answer::new(Snapshots(seen)).note(format!("note: {} has none", disk.path().display())));
     };
     let hint = seen.iter().find(|seen| seen.view.verdict() == worst).and_then(|seen| next_step(&seen.view));
+    let has_none_left = !path.is_file() && seen.iter().all(|seen| seen.view.outcome.is_err());
+    let hint = match hint {
+        Some(FALL_BACK) if has_none_left => Some(format!(
+            "{} tells whether the log reaches back so far that a start needs none",
+            verify_command(path)
+        )),
+        hint => hint.map(str::to_owned),
+    };
     // To inspect is not to judge.
     let exit = if has_chunks { Verdict::Clean } else { worst };
     let answer = Answer::new(Snapshots(seen)).exit(Exit::Log(exit));
@@ -42,8 +51,18 @@ fn look(path: &Path, has_chunks: bool) -> Result<Answer, Failure> {
 }
 
 async fn take(caller: &Caller) -> Result<Answer, Failure> {
-    let answered = caller.ask(caller.client().take_snapshot()).await?;
+    let answered = caller.ask(caller.client().take_snapshot()).await.map_err(unanswered)?;
     Ok(Answer::new(Taken { node: answered.node, snapshot: answered.body }))
+}
+
+/// Of a call that ran out of time, what that means for a snapshot: it is no write of a key.
+fn unanswered(failure: Failure) -> Failure {
+    if failure.exit != Exit::TimedOut {
+        return failure;
+    }
+    let message = "no answer in time: the node may go on with the snapshot".to_owned();
+    Failure { message, ..failure }
+        .hint("wait for it with --timeout 10m, or look for it: trellis status -o json shows the newest one")
 }
 
 /// A snapshot that was just taken.

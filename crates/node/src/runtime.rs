@@ -41,7 +41,7 @@ use self::memory::MemoryGauge;
 use self::outgoing::Outgoing;
 use self::peers::Peers;
 use self::service::Service;
-use self::snapshots::{Duty, Snapshots};
+use self::snapshots::{Duty, Found, Snapshots};
 use self::status_http::Board;
 use self::waiters::Waiters;
 use crate::Config;
@@ -118,7 +118,7 @@ impl Running {
         let founding = boot::founding(config, found, opened.recovery.is_fresh(), &tls).await?;
 
         tracing::info!("4. the core");
-        let boot::Started { core, syncer, snapshots, report } =
+        let boot::Started { core, syncer, snapshots, report, replayed_bytes } =
             boot::start_core(config, &cluster, opened, founding)?;
         let core = Arc::new(core);
         report::phase(core.phase());
@@ -127,7 +127,8 @@ impl Running {
         let log_thread =
             log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
         let limits = settings::snapshots(config);
-        let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, &report, limits);
+        let found = Found { report: &report, replayed_bytes };
+        let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, found, limits);
         let duty = tokio::spawn(duty.run());
 
         tracing::info!("5. peers");

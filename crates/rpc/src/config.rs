@@ -21,7 +21,8 @@ pub struct ServerConfig {
     /// Unary calls of all connections under way at the same time; further ones are refused as OVERLOADED. Default
     /// 16384.
     pub calls_max: usize,
-    /// How long a unary call may take where the caller asks for no less. Default 30 s.
+    /// How long a unary call may take where the caller asks for no less, but for one that has a snapshot taken: that takes
+    /// as long as its caller waits. Default 30 s.
     pub call_timeout: Duration,
     /// After this long a connection is asked to end once its calls are answered, so that clients spread anew and
     /// renewed certificates are seen. Default 1 h for clients, none for nodes, whose streams last.

@@ -125,7 +125,7 @@ pub enum RoleError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Method {
     pub(crate) service: Service,
-    pub(crate) is_streaming: bool,
+    pub(crate) time: CallTime,
     audience: Audience,
 }
 
@@ -134,8 +134,9 @@ impl Method {
     /// denied.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         let (service, method) = path.strip_prefix('/')?.split_once('/')?;
-        let streaming = |service, audience| Some(Self { service, is_streaming: true, audience });
-        let unary = |service, audience| Some(Self { service, is_streaming: false, audience });
+        let timed = |service, audience, time| Some(Self { service, time, audience });
+        let streaming = |service, audience| timed(service, audience, CallTime::Unlimited);
+        let unary = |service, audience| timed(service, audience, CallTime::Limited);
         match (service, method) {
             (
                 pb::v1::client_service_server::SERVICE_NAME,
@@ -144,9 +145,10 @@ impl Method {
             (pb::v1::client_service_server::SERVICE_NAME, "Increment" | "SetRegister" | "DeleteKey") => {
                 unary(Service::Client, Audience::Writers)
             }
-            (pb::v1::admin_service_server::SERVICE_NAME, "TakeSnapshot" | "Leave") => {
-                unary(Service::Admin, Audience::Admins)
+            (pb::v1::admin_service_server::SERVICE_NAME, "TakeSnapshot") => {
+                timed(Service::Admin, Audience::Admins, CallTime::Callers)
             }
+            (pb::v1::admin_service_server::SERVICE_NAME, "Leave") => unary(Service::Admin, Audience::Admins),
             (pb::peer::node_service_server::SERVICE_NAME, "Ping" | "Gossip") => {
                 unary(Service::Node, Audience::Nodes)
             }
@@ -168,6 +170,17 @@ impl Method {
     pub(crate) fn allows(&self, role: Role) -> bool {
         self.audience.includes(role)
     }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallTime {
+    /// What its caller gives it, and no more than the node does.
+    Limited,
+    /// What its caller gives it, and the node's limit if it names no time: it takes as long as there is data.
+    Callers,
+    /// It is a stream.
+    Unlimited,
 }
 
 /// The services that a listener may offer.

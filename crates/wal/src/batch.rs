@@ -81,6 +81,11 @@ impl Batch {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.done == self.bytes.len()
     }

@@ -140,6 +140,7 @@ pub trait DiskFile: Send + 'static {
     ///
     /// Any part may be durable, and a second attempt proves nothing.
     fn sync(&mut self) -> io::Result<()>;
+
     /// Lets the coming reads of what was synced come from the disk itself, where that can be asked for.
     fn forget_cached(&self) {}
 }

@@ -158,7 +158,7 @@ pub enum Damage {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnqueueError {
-    /// Too many bytes wait for the disk: try again when some are durable.
+    /// Too many bytes wait for the disk, or others came first and wait for room: try again when some are durable.
     #[error("{pending_bytes} bytes wait for the disk, the limit is {limit}")]
     Busy {
         /// Bytes that wait, record headers included.

@@ -46,7 +46,8 @@ impl AsyncLog {
     /// Appends a record and returns its LSN, without waiting for the disk to have it.
     ///
     /// While the bytes that wait for the disk leave no room within `pending_bytes_max`, it waits, in the order of
-    /// those who came and without an overshoot. Dropping the future before it returns appends nothing.
+    /// those who came and without an overshoot. Dropping the future before it returns appends nothing. One that is
+    /// neither polled nor dropped keeps the room it was promised from all behind it.
     ///
     /// # Errors
     ///

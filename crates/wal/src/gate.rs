@@ -86,28 +86,17 @@ mod tasks {
 
         fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
             let this = self.get_mut();
-            // A value that is missed here comes after its waker is in place: whoever opens sets it first.
+            // What a waker does when it is cloned or dropped is its runtime's affair, and so not done under the lock.
+            let waker = context.waker().clone();
             let mut tasks = this.gate.tasks.lock();
+            // A value that is missed here comes after its waker is in place: whoever opens sets it first.
             if let Some(value) = this.gate.value.get() {
                 this.place = None;
                 return Poll::Ready(value);
             }
-            let waker = Some(context.waker().clone());
-            match this.place {
-                Some(place) => tasks.places[place] = waker,
-                None => {
-                    this.place = Some(match tasks.free.pop() {
-                        Some(place) => {
-                            tasks.places[place] = waker;
-                            place
-                        }
-                        None => {
-                            tasks.places.push(waker);
-                            tasks.places.len() - 1
-                        }
-                    });
-                }
-            }
+            let replaced = tasks.keep(waker, &mut this.place);
+            drop(tasks);
+            drop(replaced);
             Poll::Pending
         }
     }
@@ -115,12 +104,28 @@ mod tasks {
     impl<T> Drop for Opening<T> {
         fn drop(&mut self) {
             let Some(place) = self.place else { return };
-            let mut tasks = self.gate.tasks.lock();
-            // Once the gate is open there are no places.
-            if let Some(waker) = tasks.places.get_mut(place) {
-                *waker = None;
-                tasks.free.push(place);
-            }
+            let left = self.gate.tasks.lock().leave(place);
+            drop(left);
+        }
+    }
+
+    impl Tasks {
+        /// Keeps a waker at its place or at a free one, and returns the one that was there.
+        fn keep(&mut self, waker: Waker, place: &mut Option<usize>) -> Option<Waker> {
+            let place = *place.get_or_insert_with(|| {
+                self.free.pop().unwrap_or_else(|| {
+                    self.places.push(None);
+                    self.places.len() - 1
+                })
+            });
+            self.places[place].replace(waker)
+        }
+
+        /// Gives a place up and returns the waker there. Once the gate is open there are no places.
+        fn leave(&mut self, place: usize) -> Option<Waker> {
+            let left = self.places.get_mut(place)?.take();
+            self.free.push(place);
+            left
         }
     }
 }
@@ -195,9 +200,30 @@ mod once {
 mod tests {
     use std::pin::pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Poll, Wake, Waker};
 
     use super::*;
+
+    #[test]
+    fn no_waker_is_dropped_under_the_lock() {
+        struct Last(Arc<Gate<u8>>);
+        impl Wake for Last {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for Last {
+            fn drop(&mut self) {
+                // As a runtime may, whose task ends with its last waker and gives up what it waited for.
+                assert!(!self.0.tasks.is_locked());
+            }
+        }
+        let gate = Arc::new(Gate::new());
+        let mut opening = Box::pin(Arc::clone(&gate).opening());
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Last(Arc::clone(&gate))));
+            assert_eq!(opening.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        }
+        drop(opening);
+    }
 
     #[test]
     fn tasks_that_come_and_go_leave_no_places_behind() {

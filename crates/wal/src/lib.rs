@@ -1,9 +1,9 @@
 //! A write-ahead log of opaque records: durable in order, honest about what it lost.
 //!
 //! Many callers append through a [`Log`]; one [`Syncer`] writes and syncs what they appended, group by group, in a
-//! thread, by hand, or in the hands of whichever caller waits. Every record gets an [`Lsn`], counted from 1 without a gap, and is durable
-//! once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a torn tail by
-//! itself, refuses one whose durable records are damaged, and says when it cannot be certain.
+//! thread, by hand, or in the hands of whichever caller waits. Every record gets an [`Lsn`], counted from 1 without a
+//! gap, and is durable once [`Log::durable`] has reached it. [`open`] finds the records again: it opens a log with a
+//! torn tail by itself, refuses one whose durable records are damaged, and says when it cannot be certain.
 //!
 //! A program that can write its whole state takes [`Snapshots`] of it beside the log while the log goes on;
 //! [`recover`] then finds the newest that is whole and the records behind it, and what two snapshots make

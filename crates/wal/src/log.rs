@@ -36,6 +36,10 @@ impl Log {
     /// # Errors
     ///
     /// [`AppendError`], which tells whether the record was appended. A full disk is none: the call waits for space.
+    ///
+    /// # Panics
+    ///
+    /// If it syncs and the callback of [`Syncer::run`](crate::Syncer::run) panics; the record may be durable.
     pub fn append(&self, record: &[u8]) -> Result<Lsn, AppendError> {
         self.queue.append(&[record])
     }
@@ -73,8 +77,8 @@ impl Log {
         self.queue.push(records, Admission::Always)
     }
 
-    /// Appends a record unless too many bytes wait for the disk; the last to be let in may overshoot the
-    /// limit.
+    /// Appends a record unless too many bytes wait for the disk, or somebody for room; the last to be let in may
+    /// overshoot the limit.
     ///
     /// # Errors
     ///
@@ -116,12 +120,14 @@ impl Log {
         self.queue.last()
     }
 
-    /// Whether fewer bytes wait for the disk than `pending_bytes_max`.
+    /// Whether fewer bytes wait for the disk than `pending_bytes_max`, and nobody waits for room.
     pub fn has_room(&self) -> bool {
         self.queue.has_room()
     }
 
     /// Returns the bytes that wait for the disk, or were promised to who waits for room, record headers included.
+    ///
+    /// What the syncer has taken in one go counts until the last of it is durable, as it is held until then.
     pub fn pending_bytes(&self) -> usize {
         self.queue.pending_bytes()
     }

@@ -6,12 +6,14 @@
 //! for, and whenever something is pending as the lead is laid back. Otherwise the syncer's owner keeps it and syncs
 //! by hand.
 
+mod leading;
 mod state;
 
 #[cfg(feature = "async")]
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::leading::Leading;
 #[cfg(feature = "async")]
 pub(crate) use self::state::DurableGate;
 pub(crate) use self::state::Wake;
@@ -47,7 +49,7 @@ pub(crate) trait Lead: Send {
 /// What the log's handles and its syncer share.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Signalled when the thread of the syncer sleeps and there is something for it to do.
+    /// Signalled when the thread of the syncer sleeps and there is something for it to do, or it waits for its end.
     work: Condvar,
     record_bytes_max: usize,
     batch_bytes_max: usize,
@@ -72,8 +74,8 @@ impl Queue {
         let framed = self.check_lengths(records)?;
         let mut state = self.state.lock();
         state.check_open()?;
-        let (pending_bytes, limit) = (state.held_bytes(), self.pending_bytes_max);
-        if admission == Admission::IfRoom && pending_bytes >= limit {
+        if admission == Admission::IfRoom && !self.has_room_in(&state) {
+            let (pending_bytes, limit) = (state.held_bytes(), self.pending_bytes_max);
             return Err(EnqueueError::Busy { pending_bytes, limit });
         }
         let last = state.push(records, framed);
@@ -136,7 +138,7 @@ impl Queue {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.pending_bytes() < self.pending_bytes_max
+        self.has_room_in(&self.state.lock())
     }
 
     pub(crate) fn poisoned(&self) -> Option<Poisoned> {
@@ -144,6 +146,11 @@ impl Queue {
             Phase::Poisoned(poisoned) => Some(poisoned.clone()),
             Phase::Open | Phase::Closing | Phase::Closed => None,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pending_capacity(&self) -> usize {
+        self.state.lock().pending.capacity()
     }
 
     pub(crate) fn record_bytes_max(&self) -> usize {
@@ -165,8 +172,9 @@ impl Queue {
                 && !state.is_disk_full
                 && let Some(lead) = state.lead.take()
             {
-                drop(state);
+                let leading = Leading::begin(self, state);
                 self.lead(lead);
+                state = leading.end();
             } else {
                 let gate = state.gate_of(lsn);
                 state.on_thread_waits(lsn);
@@ -175,8 +183,8 @@ impl Queue {
                     Ok(durable) if durable < lsn => {}
                     other => return other.map(|_| ()),
                 }
+                state = self.state.lock();
             }
-            state = self.state.lock();
         }
     }
 
@@ -191,6 +199,11 @@ impl Queue {
             return Err(EnqueueError::TooLarge { bytes: framed, limit: self.batch_bytes_max });
         }
         Ok(framed)
+    }
+
+    /// Whether there is any room, and nobody waits for it.
+    fn has_room_in(&self, state: &State) -> bool {
+        state.room.is_empty() && state.held_bytes() < self.pending_bytes_max
     }
 
     /// Whether the bytes can be held without an overshoot, and nobody came before.
@@ -246,9 +259,8 @@ impl Queue {
 
 /// For whoever holds the lead.
 impl Queue {
-    /// Moves what is pending into `batch`, which must be spent.
+    /// Moves what is pending into `batch`, which is as [`Batch::clear`] leaves it.
     pub(crate) fn take(&self, batch: &mut Batch) {
-        batch.clear();
         let mut state = self.state.lock();
         for _ in 0..YIELDS_MAX {
             if state.returning == 0 {
@@ -261,16 +273,25 @@ impl Queue {
         state.returning = 0;
         std::mem::swap(&mut state.pending, batch);
         state.taken_last = state.last;
+        state.taken_bytes = state.pending_bytes;
         state.taken_gate = state.pending_gate.take();
         state.taken_waiters = std::mem::take(&mut state.pending_waiters);
     }
 
-    /// Notes that `records_bytes` more, up to `durable`, are on the disk. Who waited for them is to be woken.
-    pub(crate) fn on_durable(&self, durable: Lsn, records_bytes: usize) -> Wake {
+    /// Notes that the records of `batch` up to `durable` are on the disk. Who waited for them is to be woken.
+    ///
+    /// A batch holds its memory until all of it is durable, and so the room for others, too.
+    pub(crate) fn on_durable(&self, durable: Lsn, batch: &mut Batch) -> Wake {
+        let is_spent = batch.is_empty();
+        if is_spent {
+            batch.clear();
+        }
         let mut state = self.state.lock();
         assert!(state.durable <= durable && durable <= state.last, "only what was appended becomes durable");
         state.durable = durable;
-        state.pending_bytes -= records_bytes;
+        if is_spent {
+            state.pending_bytes -= std::mem::take(&mut state.taken_bytes);
+        }
         state.syncs += 1;
         let gate = state.taken_gate.take();
         state.returning = std::mem::take(&mut state.taken_waiters);
@@ -366,10 +387,14 @@ impl Queue {
         state.lead = Some(lead);
     }
 
-    /// Ends what [`Queue::lend`] began. Who has the lead at this moment drops it instead of laying it back.
+    /// Ends what [`Queue::lend`] began. Waits for callers who have the lead at this moment: they tell and wake whom
+    /// they must, and drop it instead of laying it back.
     pub(crate) fn recall(&self) -> Option<Box<dyn Lead>> {
         let mut state = self.state.lock();
         state.is_lent = false;
+        while state.leading > 0 {
+            self.work.wait(&mut state);
+        }
         state.lead.take()
     }
 

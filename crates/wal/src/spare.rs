@@ -84,6 +84,11 @@ impl<D: Disk> Spares<D> {
         self.shared.state.lock().has_maker = true;
     }
 
+    /// Ends what [`Spares::leave_to_maker`] began.
+    pub(crate) fn take_from_maker(&self) {
+        self.shared.state.lock().has_maker = false;
+    }
+
     /// Makes each spare as soon as it is wanted, until the log ends. After a failure it tries again every 500 ms.
     pub(crate) fn make_all(&self) {
         let mut state = self.shared.state.lock();

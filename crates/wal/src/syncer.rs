@@ -48,7 +48,8 @@ impl<D: Disk> Syncer<D> {
         }
     }
 
-    /// Works until the log is closed or fails, and tells `on_synced` every durable LSN and every error.
+    /// Works until the log is closed or fails, and tells `on_synced` every durable LSN and every error, except that the
+    /// disk is full while no record waits for it.
     ///
     /// Blocks until there is something to do. A caller that waits for its record syncs by itself while no sync is
     /// under way, along with all that is pending; this thread does so for what nobody waits for, and when something
@@ -58,7 +59,13 @@ impl<D: Disk> Syncer<D> {
     /// is pending, once, seals the log and returns.
     ///
     /// `on_synced` is called by whoever synced, by one at a time and in order, before the next sync begins: it must
-    /// not wait for the log.
+    /// not wait for the log. When this returns, it has been called for the last time and the syncer has given up the
+    /// disk.
+    ///
+    /// # Panics
+    ///
+    /// If `on_synced` does, here or in the call of the caller who synced. The log has failed then, and all who wait
+    /// are told.
     pub fn run(self, on_synced: impl FnMut(Result<Lsn, SyncError>) + Send + 'static) {
         let (queue, spares) = (Arc::clone(&self.queue), self.writer.spares().clone());
         queue.lend(Box::new(Lent { syncer: self, on_synced }));
@@ -91,7 +98,8 @@ impl<D: Disk> Syncer<D> {
         }
     }
 
-    /// Returns what makes the next segment ahead, for a thread of its own; [`Syncer::run`] then leaves it to that one.
+    /// Returns what makes the next segment ahead, for a thread of its own; [`Syncer::run`] leaves it to that one for as
+    /// long as it is there.
     ///
     /// Worth a thread where appends come without a pause of 10 ms: without it, each rotation makes its segment itself.
     pub fn spare_maker(&self) -> SpareMaker<D> {
@@ -197,7 +205,7 @@ impl<D: Disk> Syncer<D> {
         self.attested = self.durable;
         self.durable = group.last;
         self.has_written = true;
-        let wake = self.queue.on_durable(group.last, bytes.len());
+        let wake = self.queue.on_durable(group.last, &mut self.batch);
         Ok((Synced { durable: group.last, records: group.records, bytes: group.payload_bytes }, wake))
     }
 
@@ -215,8 +223,9 @@ impl<D: Disk> Syncer<D> {
 
 impl<D: Disk> Drop for Syncer<D> {
     fn drop(&mut self) {
-        self.writer.spares().end();
         self.queue.on_syncer_gone(self.is_ended);
+        // Last, as it waits while a spare is being made.
+        self.writer.spares().end();
     }
 }
 
@@ -255,9 +264,15 @@ fn fail(queue: &Queue, error: WriteError) -> SyncError {
 pub struct SpareMaker<D: Disk>(Spares<D>);
 
 impl<D: Disk> SpareMaker<D> {
-    /// Makes one after the other until the log ends. Blocks.
+    /// Makes one after the other until the log ends. Blocks, and has a part in the directory's lock until it returns.
     pub fn run(self) {
         self.0.make_all();
+    }
+}
+
+impl<D: Disk> Drop for SpareMaker<D> {
+    fn drop(&mut self) {
+        self.0.take_from_maker();
     }
 }
 
@@ -289,7 +304,12 @@ impl<D: Disk, F: FnMut(Result<Lsn, SyncError>) + Send> Lead for Lent<D, F> {
     }
 
     fn attest(&mut self) -> Result<(), SyncError> {
-        self.syncer.attest().inspect_err(|error| (self.on_synced)(Err(error.clone())))
+        let attested = self.syncer.attest();
+        // Nothing waits for space, and nothing would tell that there is some again.
+        if let Err(error @ SyncError::Poisoned(_)) = &attested {
+            (self.on_synced)(Err(error.clone()));
+        }
+        attested
     }
 
     fn end(mut self: Box<Self>) {
@@ -317,4 +337,82 @@ impl Drop for Recall<'_> {
     fn drop(&mut self) {
         drop(self.0.recall());
     }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::recovery::open;
+    use crate::writer::OpenSeed;
+
+    #[test]
+    fn spares_are_made_by_the_thread_again_when_their_maker_is_gone() {
+        let config = Config {
+            segment_bytes: 8192,
+            record_bytes_max: 64,
+            pending_bytes_max: 256,
+            batch_bytes_max: 256,
+        };
+        let opened = open(MemoryDisk::new(), config, SEED).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        log.enqueue(b"fills half of the segment").unwrap();
+        syncer.sync_once().unwrap();
+        let maker = syncer.spare_maker();
+        assert_eq!(syncer.writer.spares().due(), None);
+        drop(maker);
+        assert!(syncer.writer.spares().due().is_some());
+    }
+
+    #[test]
+    fn a_full_disk_that_only_an_attestation_meets_is_told_to_nobody() {
+        let (disk, config) = (
+            MemoryDisk::new(),
+            Config {
+                segment_bytes: 8192,
+                record_bytes_max: 2016,
+                pending_bytes_max: 4096,
+                batch_bytes_max: 2048,
+            },
+        );
+        let opened = open(disk.clone(), config, SEED).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        // The second fills the segment to the byte.
+        for bytes in [2016, 2008] {
+            log.enqueue(&vec![1; bytes]).unwrap();
+            syncer.sync_once().unwrap();
+        }
+        let mut told = Vec::new();
+        let mut lent = Lent { syncer, on_synced: |synced| told.push(synced) };
+        disk.limit_bytes(Some(0));
+        assert_eq!(lent.attest(), Err(SyncError::DiskFull));
+        disk.limit_bytes(None);
+        assert_eq!(lent.attest(), Ok(()));
+        drop(lent);
+        // Who heard of it would wait for the next record to hear that it is over.
+        assert_eq!(told, []);
+    }
+
+    #[test]
+    fn buffers_hold_little_more_than_the_limit_wherever_the_syncer_stands() {
+        let config = Config {
+            segment_bytes: 64 << 20,
+            record_bytes_max: 64 << 10,
+            pending_bytes_max: 8 << 20,
+            batch_bytes_max: 512 << 10,
+        };
+        let opened =
+            open(MemoryDisk::new(), config.clone(), OpenSeed { log_uuid: [7; 16], salt: 11 }).unwrap();
+        let (log, mut syncer) = (opened.log, opened.syncer);
+        let record = vec![1; 60_000];
+        for _ in 0..40 {
+            while log.try_enqueue(&record).is_ok() {}
+            let (_, wake) = syncer.sync_group().unwrap();
+            wake.now();
+            let held = syncer.batch.capacity() + syncer.queue.pending_capacity();
+            assert!(held <= config.pending_bytes_max + 2 * (1 << 20) + 60_032, "{held} bytes");
+        }
+    }
+
+    const SEED: OpenSeed = OpenSeed { log_uuid: [7; 16], salt: 11 };
 }

@@ -11,7 +11,9 @@ use trellis_rpc::{TlsFiles, TlsReloader};
 use super::awaiting::await_until;
 use super::binary::trellis_binary;
 use super::command::Outcome;
-use super::node::{Node, local, path_text};
+use super::network::Network;
+use super::node::{Node, path_text};
+use super::place::Place;
 use super::ports::Ports;
 use super::status::Status;
 
@@ -24,6 +26,8 @@ pub struct Cluster {
     nodes: Vec<Node>,
     is_finished: bool,
     home: TempDir,
+    /// Ends when the nodes in it have ended.
+    network: Option<Network>,
 }
 
 impl Cluster {
@@ -36,8 +40,23 @@ impl Cluster {
     ///
     /// When the binary cannot be built, or does not do its part.
     pub fn prepare(size: usize) -> Result<Self> {
+        Self::prepare_at(&vec![Place::here(); size], None)
+    }
+
+    /// Prepares a cluster with one node in each namespace of a network, in its order. A command reaches such a node when
+    /// it is run [`at`](Self::at) it.
+    ///
+    /// # Errors
+    ///
+    /// When the binary cannot be built, or does not do its part.
+    pub fn prepare_on(network: Network) -> Result<Self> {
+        let places = network.places().to_vec();
+        Self::prepare_at(&places, Some(network))
+    }
+
+    fn prepare_at(places: &[Place], network: Option<Network>) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("trellis-test-").tempdir()?;
-        let mut cluster = Self { nodes: Vec::new(), is_finished: false, home };
+        let mut cluster = Self { nodes: Vec::new(), is_finished: false, home, network };
         let certs = path_text(&cluster.certs());
         for words in [
             &["init"][..],
@@ -48,8 +67,8 @@ impl Cluster {
             let words = [&["certs"], words, &["--dir", &certs]].concat();
             cluster.trellis(&words)?.answer().context("certificates cannot be made")?;
         }
-        for index in 1..=size {
-            cluster.add_node(&format!("n{index}"), Ports::find()?)?;
+        for (place, number) in places.iter().zip(1..) {
+            cluster.add_node_at(&format!("n{number}"), place.clone(), Ports::find()?)?;
         }
         let addresses: Vec<String> = cluster.nodes.iter().map(Node::peer_address).collect();
         for node in &mut cluster.nodes {
@@ -57,7 +76,7 @@ impl Cluster {
             let others: Vec<String> = addresses.iter().filter(|address| **address != own).cloned().collect();
             node.set("seeds", others);
         }
-        if size > 0 {
+        if !places.is_empty() {
             cluster.write_context()?;
         }
         Ok(cluster)
@@ -111,9 +130,13 @@ impl Cluster {
     ///
     /// When its certificate cannot be made.
     pub fn add_node(&mut self, name: &str, ports: Ports) -> Result<&mut Node> {
+        self.add_node_at(name, Place::here(), ports)
+    }
+
+    fn add_node_at(&mut self, name: &str, place: Place, ports: Ports) -> Result<&mut Node> {
         let certs = path_text(&self.certs());
         self.trellis(&["certs", "node", name, "--dir", &certs])?.answer()?;
-        let mut node = Node::new(name, ports, self.home.path().join(name));
+        let mut node = Node::new(name, place, ports, self.home.path().join(name));
         let TlsFiles { ca, cert, key } = self.tls_files(name);
         for (setting, path) in [("tls.ca", ca), ("tls.cert", cert), ("tls.key", key)] {
             node.set(setting, path_text(&path));
@@ -137,7 +160,11 @@ impl Cluster {
     ///
     /// When it cannot be built.
     pub fn command(&self) -> Result<Command> {
-        let mut command = Command::new(trellis_binary()?);
+        self.command_at(&Place::here())
+    }
+
+    fn command_at(&self, place: &Place) -> Result<Command> {
+        let mut command = place.command(trellis_binary()?);
         command
             .env_clear()
             .env("HOME", self.home.path())
@@ -145,13 +172,15 @@ impl Cluster {
         Ok(command)
     }
 
-    /// Runs `trellis --node NAME` with these arguments.
+    /// Runs `trellis --node NAME` with these arguments, where the node is.
     ///
     /// # Errors
     ///
     /// When it cannot be started.
     pub fn at(&self, node: &str, arguments: &[&str]) -> Result<Outcome> {
-        self.trellis(&[&["--node", node], arguments].concat())
+        let known = self.nodes.iter().find(|known| known.name() == node);
+        let place = known.map_or_else(Place::here, |known| known.place().clone());
+        Outcome::of(self.command_at(&place)?.args(["--node", node]).args(arguments))
     }
 
     /// What a counter shows at a node.
@@ -230,6 +259,15 @@ impl Cluster {
         &mut self.nodes
     }
 
+    /// The network of a cluster that has one of its own, to be cut and healed.
+    ///
+    /// # Panics
+    ///
+    /// When it has none.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("only a cluster on a network of its own can be cut")
+    }
+
     /// The directory of the certificates and of the authority.
     pub fn certs(&self) -> PathBuf {
         self.home.path().join("certs")
@@ -285,7 +323,7 @@ impl Cluster {
         command.args(["context", "add", "test", "--use", "--replace"]);
         command.arg("--ca").arg(ca).arg("--cert").arg(cert).arg("--key").arg(key);
         for node in &self.nodes {
-            command.arg("--member").arg(format!("{}={}", node.name(), local(node.ports().client)));
+            command.arg("--member").arg(format!("{}={}", node.name(), node.client_address()));
         }
         Outcome::of(&mut command)?.answer().context("the context cannot be written")?;
         Ok(())

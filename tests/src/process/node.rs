@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,13 +13,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::awaiting::await_until;
 use super::binary::trellis_binary;
 use super::command::Outcome;
+use super::place::Place;
 use super::ports::Ports;
 use super::readiness::{Readiness, get};
+use super::sighting::Sighting;
 
 /// A node that can be started, hurt and looked at. Its process ends with it at the latest.
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    place: Place,
     ports: Ports,
     folder: PathBuf,
     /// Setting → TOML value; written to the configuration at each start.
@@ -30,9 +33,10 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn new(name: &str, ports: Ports, folder: PathBuf) -> Self {
+    pub(super) fn new(name: &str, place: Place, ports: Ports, folder: PathBuf) -> Self {
         let mut node = Self {
             name: name.to_owned(),
+            place,
             ports,
             folder,
             settings: BTreeMap::new(),
@@ -43,7 +47,7 @@ impl Node {
         node.set("data_dir", path_text(&node.data_dir()));
         node.set("client.listen", node.client_address());
         node.set("peer.listen", node.peer_address());
-        node.set("status.listen", local(ports.status));
+        node.set("status.listen", node.local(ports.status));
         node
     }
 
@@ -64,7 +68,7 @@ impl Node {
         fs::write(&config, self.config())?;
         self.log_start = self.whole_log().len();
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let mut command = Command::new(trellis_binary()?);
+        let mut command = self.place.command(trellis_binary()?);
         command.arg("serve").arg("-f").arg(config).args(flags);
         command
             .env_clear()
@@ -110,11 +114,25 @@ impl Node {
     ///
     /// When it does not run.
     pub fn terminate(&mut self) -> Result<()> {
-        ensure!(self.is_running()?, "{} does not run; its log:\n{}", self.name, self.log());
-        let process = self.process.as_ref().expect("a node that runs has a process");
-        let pid =
-            i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("a process id is positive")?;
-        kill_process(pid, Signal::TERM).with_context(|| format!("{} cannot be signalled", self.name))
+        self.signal(Signal::TERM)
+    }
+
+    /// Stops the process where it is, with SIGSTOP: its connections stay, and nobody is told.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn pause(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a process that was paused go on, with SIGCONT.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn wake(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)
     }
 
     /// Waits until the process has ended by itself.
@@ -203,7 +221,7 @@ impl Node {
 
     /// What `/readyz` says.
     pub fn readiness(&self) -> Readiness {
-        Readiness::ask(self.ports.status)
+        Readiness::ask(&self.place, self.ports.status)
     }
 
     /// The text at `path` of the status port.
@@ -212,7 +230,7 @@ impl Node {
     ///
     /// When nobody answers, or not with 200.
     pub fn page(&self, path: &str) -> Result<String> {
-        let (code, body) = get(self.ports.status, path)?;
+        let (code, body) = get(&self.place, self.ports.status, path)?;
         ensure!(code == 200, "{path} of {} answers {code}: {body}", self.name);
         Ok(body)
     }
@@ -229,12 +247,12 @@ impl Node {
 
     /// Where clients find it.
     pub fn client_address(&self) -> String {
-        local(self.ports.client)
+        self.local(self.ports.client)
     }
 
     /// Where other nodes find it.
     pub fn peer_address(&self) -> String {
-        local(self.ports.peer)
+        self.local(self.ports.peer)
     }
 
     /// The directory of its identity and its log.
@@ -245,6 +263,11 @@ impl Node {
     /// What the running or latest process wrote to its log.
     pub fn log(&self) -> String {
         self.whole_log().get(self.log_start..).unwrap_or_default().to_owned()
+    }
+
+    /// How it saw the other members over the time of the running or latest process, from its log.
+    pub fn sightings(&self) -> Vec<Sighting> {
+        Sighting::all(&self.log())
     }
 
     /// Whether its process runs.
@@ -259,9 +282,25 @@ impl Node {
         }
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(super) fn whole_log(&self) -> String {
         let bytes = fs::read(self.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<()> {
+        ensure!(self.is_running()?, "{} does not run; its log:\n{}", self.name, self.log());
+        let process = self.process.as_ref().expect("a node that runs has a process");
+        let pid =
+            i32::try_from(process.id()).ok().and_then(Pid::from_raw).context("a process id is positive")?;
+        kill_process(pid, signal).with_context(|| format!("{} cannot be signalled", self.name))
+    }
+
+    fn local(&self, port: u16) -> String {
+        format!("{}:{port}", self.place.address)
     }
 
     fn log_path(&self) -> PathBuf {
@@ -287,10 +326,6 @@ pub(super) fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-pub(super) fn local(port: u16) -> String {
-    format!("127.0.0.1:{port}")
-}
-
 /// A node that stops gives its peers 10 s to take what they lack, and its clients some more to hear their answers.
 const EXIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Enough for a first start on a busy machine.
@@ -303,8 +338,8 @@ mod tests {
     #[test]
     fn a_configuration_has_a_line_for_each_setting() {
         let ports = Ports { client: 1, peer: 2, status: 3 };
-        let mut node = Node::new("n1", ports, PathBuf::from("/t/a \"b\""));
-        node.set("seeds", vec![local(4)]);
+        let mut node = Node::new("n1", Place::here(), ports, PathBuf::from("/t/a \"b\""));
+        node.set("seeds", vec!["127.0.0.1:4".to_owned()]);
         let config: toml::Table = node.config().parse().unwrap();
         assert_eq!(config["data_dir"].as_str(), Some("/t/a \"b\"/data"));
         assert_eq!(config["peer"]["listen"].as_str(), Some("127.0.0.1:2"));

@@ -1,8 +1,10 @@
 //! What a status port answers.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use super::place::Place;
 
 /// What `/readyz` of a node says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub enum Readiness {
 }
 
 impl Readiness {
-    pub(super) fn ask(port: u16) -> Self {
-        match get(port, "/readyz") {
+    pub(super) fn ask(place: &Place, port: u16) -> Self {
+        match get(place, port, "/readyz") {
             Ok((200, _)) => Self::Ready,
             Ok((_, body)) => Self::NotReady(body.trim().to_owned()),
             Err(error) => Self::Silent(error.to_string()),
@@ -26,9 +28,9 @@ impl Readiness {
 }
 
 /// One GET over plain HTTP: the status code and the body.
-pub(super) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+pub(super) fn get(place: &Place, port: u16, path: &str) -> io::Result<(u16, String)> {
+    let address = SocketAddr::from((place.address, port));
+    let mut stream = place.within(|| TcpStream::connect_timeout(&address, PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;

@@ -97,6 +97,8 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before_it() -> Result<()> {
     let log = cluster.node("n1").log();
     assert!(log.contains("a snapshot was not used") && log.contains(&newest), "{log}");
     assert_eq!(cluster.counter("n1", "k")?, 3);
+    let status = cluster.trellis(&["status"])?;
+    assert!(status.stderr.contains("warning: a snapshot was not used at the start: "), "{status}");
     cluster.finish()
 }
 
@@ -106,6 +108,31 @@ fn only_an_administrator_has_a_snapshot_taken() -> Result<()> {
     let refused = cluster.trellis(&["snapshot", "take"])?;
     assert!(refused.failure(4)?.contains("hint: use a certificate of another role"), "{refused}");
     assert_eq!(snapshots(&cluster, "n1")?, Vec::<String>::new());
+    cluster.finish()
+}
+
+#[test]
+fn a_snapshot_that_takes_longer_than_requests_may_is_awaited_by_who_asks() -> Result<()> {
+    let mut cluster = Cluster::prepare(1)?;
+    let node = cluster.node_mut("n1");
+    node.set("wal.snapshot_rate", "1MiB");
+    node.set("limits.request_timeout", "1s");
+    cluster.found()?;
+    for number in 0..30 {
+        cluster.trellis(&["set", &format!("key{number}"), &"x".repeat(100 << 10)])?.answer()?;
+    }
+    let taken: Value = as_boss(&cluster, &["snapshot", "take", "-o", "json"])?.json()?;
+    assert!(taken["durationMillis"].as_u64().is_some_and(|millis| millis > 1000), "{taken}");
+
+    cluster.trellis(&["incr", "counter1"])?.answer()?;
+    let before = snapshots(&cluster, "n1")?;
+    let unanswered = as_boss_within(&cluster, "1s", &["snapshot", "take"])?;
+    let told = unanswered.failure(6)?;
+    assert!(told.contains("the node may go on with the snapshot") && !told.contains("write"), "{told}");
+    assert!(told.contains("hint: wait for it with --timeout 10m"), "{told}");
+    await_until("it is taken although nobody waits", Duration::from_secs(60), || {
+        Ok((snapshots(&cluster, "n1")?.last() > before.last()).then_some(()))
+    })?;
     cluster.finish()
 }
 
@@ -123,10 +150,14 @@ fn small_segments(size: usize) -> Result<Cluster> {
 }
 
 fn as_boss(cluster: &Cluster, arguments: &[&str]) -> Result<Outcome> {
+    as_boss_within(cluster, "30s", arguments)
+}
+
+fn as_boss_within(cluster: &Cluster, time: &str, arguments: &[&str]) -> Result<Outcome> {
     let files = cluster.tls_files("boss");
     let path = |path: &Path| path.to_string_lossy().into_owned();
     let (cert, key) = (path(&files.cert), path(&files.key));
-    cluster.trellis(&[arguments, &["--cert", &cert, "--key", &key, "--timeout", "30s"]].concat())
+    cluster.trellis(&[arguments, &["--cert", &cert, "--key", &key, "--timeout", time]].concat())
 }
 
 fn status(cluster: &Cluster) -> Result<Value> {

@@ -32,7 +32,9 @@ fn snapshots_are_verified_and_inspected_by_directory_and_by_file() {
     let answer = verify(home.path()).unwrap();
     assert_eq!(answer.exit_code(), Exit::Log(Verdict::Corrupt).into());
     assert!(answer.plain().contains("chunk 0 at offset 4096 is damaged"), "{}", answer.plain());
-    assert!(answer.notes()[0].starts_with("hint: start the node"));
+    let hint = &answer.notes()[0];
+    assert!(hint.starts_with("hint: trellis wal verify "), "no whole one is left to start from: {hint}");
+    assert!(verify(&file).unwrap().notes()[0].starts_with("hint: start the node"));
 }
 
 #[test]

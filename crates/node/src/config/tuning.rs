@@ -125,8 +125,9 @@ pub struct LimitsConfig {
     /// Requests in work on one connection. Default 1024; at least 1. Too low: a client with many calls in flight
     /// waits for itself; too high: one client can take all the memory of requests.
     pub requests_per_connection: usize,
-    /// The longest that a request may take, whatever deadline its client names. Default 30 s; at least 1 s. Too
-    /// low: writes with `replicas` fail during a short cut; too high: waiting requests pile up.
+    /// The longest that a request may take, whatever deadline its client names, but for one that has a snapshot
+    /// taken. Default 30 s; at least 1 s. Too low: writes with `replicas` fail during a short cut; too high: waiting
+    /// requests pile up.
     pub request_timeout: Duration,
     /// How long a stopping node lets requests finish, and then has for its last snapshot. Default 10 s. Too low: clients
     /// see broken calls, and the next start replays the log; too high: a stop takes long.

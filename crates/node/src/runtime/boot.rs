@@ -12,7 +12,7 @@ use trellis_wal::{FileDisk, Log, OpenSeed, Records, RecoveryReport, SnapshotRead
 
 use super::data_dir::DataDir;
 use super::error::ServeError;
-use super::startup::Startup;
+use super::startup::{Progress, Stage, Startup};
 use super::{clock, report, settings};
 use crate::Config;
 use crate::core::{Core, Recovery, Settings};
@@ -64,6 +64,8 @@ pub(crate) struct OpenedLog {
     syncer: Syncer<FileDisk>,
     snapshots: Snapshots<FileDisk>,
     report: RecoveryReport,
+    /// Of records, without their headers.
+    replayed_bytes: u64,
 }
 
 /// Opens the data directory, restores the newest snapshot in it and replays the log behind that. Blocks on the disk.
@@ -84,55 +86,68 @@ pub(crate) fn open_log(
     log_uuid[8..].copy_from_slice(&random()?.to_le_bytes());
     let seed = OpenSeed { log_uuid, salt: random()? };
     let started = Instant::now();
-    let recovered =
-        trellis_wal::recover(disk, settings::wal(config), seed, |progress| startup.on_progress(progress))
-            .map_err(|source| ServeError::Log { path: path.clone(), source: Box::new(source) })?;
+    let recovered = trellis_wal::recover(disk, settings::wal(config), seed, |progress| {
+        startup.on_progress(progress.into());
+    })
+    .map_err(|source| ServeError::Log { path: path.clone(), source: Box::new(source) })?;
     let mut recovery = Recovery::new(config.shards, cluster, &StorageConfig::default());
-    if let Some(snapshot) = recovered.snapshot {
-        restore(&mut recovery, snapshot, &path)?;
-    }
-    let trellis_wal::Opened { log, syncer, mut records, report } = recovered.opened;
-    if !replay(&mut recovery, &mut records, &path, startup)? {
+    if let Some(snapshot) = recovered.snapshot
+        && !restore(&mut recovery, snapshot, &path, startup)?
+    {
         return Ok(None);
     }
+    let trellis_wal::Opened { log, syncer, mut records, report } = recovered.opened;
+    let Some(replayed_bytes) = replay(&mut recovery, &mut records, &path, startup)? else {
+        return Ok(None);
+    };
     report::recovered(&report, recovery.snapshot_taken(), started.elapsed());
     let (node, snapshots) = (directory.node, recovered.snapshots);
-    Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report }))
+    Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report, replayed_bytes }))
 }
 
+/// Returns whether it came to the end.
 fn restore(
     recovery: &mut Recovery,
     mut snapshot: SnapshotReader<FileDisk>,
     path: &Path,
-) -> Result<(), ServeError> {
+    startup: &Startup,
+) -> Result<bool, ServeError> {
     let file = path.join(&snapshot.info().name);
+    let (mut bytes_done, bytes_total) = (0, snapshot.info().payload_bytes);
     let unreadable = |source| ServeError::Snapshot { path: file.clone(), source };
     while let Some(chunk) = snapshot.next_chunk().map_err(unreadable)? {
+        startup.on_progress(Progress { stage: Stage::Restore, bytes_done, bytes_total });
+        if startup.is_cancelled() {
+            return Ok(false);
+        }
+        bytes_done += chunk.len() as u64;
         recovery.restore(chunk).map_err(|source| ServeError::Restore { path: file.clone(), source })?;
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Returns whether it came to the end.
+/// Returns the bytes of all records, without their headers; `None` if it was cancelled.
 fn replay(
     recovery: &mut Recovery,
     records: &mut Records<FileDisk>,
     path: &Path,
     startup: &Startup,
-) -> Result<bool, ServeError> {
+) -> Result<Option<u64>, ServeError> {
+    let mut replayed_bytes = 0;
     for count in 0_u64.. {
         if count.is_multiple_of(RECORDS_BETWEEN_LOOKS) {
-            startup.on_progress(records.progress());
+            startup.on_progress(records.progress().into());
             if startup.is_cancelled() {
-                return Ok(false);
+                return Ok(None);
             }
         }
         let Some(record) = records.next_record() else { break };
         let failed = |source| ServeError::Log { path: path.to_owned(), source: Box::new(source) };
         let (lsn, bytes) = record.map_err(failed)?;
+        replayed_bytes += bytes.len() as u64;
         recovery.replay(lsn, bytes).map_err(|source| ServeError::Replay { path: path.to_owned(), source })?;
     }
-    Ok(true)
+    Ok(Some(replayed_bytes))
 }
 
 /// Decides whether an empty data directory founds a cluster, and draws its founding id.
@@ -165,6 +180,7 @@ pub(crate) struct Started {
     pub(crate) syncer: Syncer<FileDisk>,
     pub(crate) snapshots: Snapshots<FileDisk>,
     pub(crate) report: RecoveryReport,
+    pub(crate) replayed_bytes: u64,
 }
 
 /// Mints this process's replica, logs and syncs it before anything else, and makes the core.
@@ -174,7 +190,7 @@ pub(crate) fn start_core(
     opened: OpenedLog,
     founding: Option<FoundingId>,
 ) -> Result<Started, ServeError> {
-    let OpenedLog { mut recovery, node, path, log, mut syncer, snapshots, report } = opened;
+    let OpenedLog { mut recovery, node, path, log, mut syncer, snapshots, report, replayed_bytes } = opened;
     let now = clock::now();
     let replica = ReplicaId::from_u64(random()?);
     let epoch = recovery.epoch(node).saturating_add(1).max(now.wall_millis);
@@ -199,7 +215,7 @@ pub(crate) fn start_core(
         seed: random()?,
     };
     let core = Core::new(settings, recovery.finish(), log, now)?;
-    Ok(Started { core, syncer, snapshots, report })
+    Ok(Started { core, syncer, snapshots, report, replayed_bytes })
 }
 
 fn random() -> Result<u64, ServeError> {
@@ -237,7 +253,12 @@ mod tests {
         writer.append_chunk(b"nonsense").unwrap();
         let name = writer.finish(&opened.log, opened.log.durable()).unwrap().name;
         drop(opened);
-        let refused = open_log(&config, "garden", &Startup::default()).unwrap_err();
+        let startup = Startup::default();
+        let refused = open_log(&config, "garden", &startup).unwrap_err();
         assert!(matches!(&refused, ServeError::Restore { path, .. } if path.ends_with(&name)), "{refused}");
+        assert_eq!(startup.to_string(), "restoring the snapshot: 0 % of 1 MiB");
+        startup.cancel();
+        let given_up = open_log(&config, "garden", &startup).unwrap();
+        assert!(given_up.is_none(), "whoever stops meanwhile does not wait for the restoration");
     }
 }

@@ -283,10 +283,9 @@ fn format_token(cursor: Cursor) -> String {
 
 fn no_snapshot(error: &TakeError) -> Failure {
     let reason = match error {
-        TakeError::LogFailed(_) => Reason::StorageFailed,
         TakeError::TooMany => Reason::Overloaded,
         TakeError::Stopping => Reason::Draining,
-        TakeError::DiskFull | TakeError::Snapshot(_) => Reason::SnapshotFailed,
+        TakeError::LogFailed(_) | TakeError::DiskFull | TakeError::Snapshot(_) => Reason::SnapshotFailed,
         TakeError::Defect => return Failure::internal("a step of a snapshot panicked"),
     };
     Failure::new(reason, format!("no snapshot was taken: {error}"))

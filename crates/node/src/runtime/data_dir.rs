@@ -76,7 +76,7 @@ pub enum DataDirError {
 impl DataDir {
     /// Opens the directory of a node, or makes it with `fresh` as its identity.
     pub(crate) fn open(path: &Path, cluster: &str, name: &str, fresh: NodeId) -> Result<Self, DataDirError> {
-        fs::create_dir_all(path).map_err(|source| io_error(path, source))?;
+        make_directories(path).map_err(|source| io_error(path, source))?;
         let file = path.join(IDENTITY);
         let node = match fs::read_to_string(&file) {
             Ok(text) => check_identity(path, &file, &text, cluster, name)?,
@@ -89,13 +89,15 @@ impl DataDir {
                     name: name.to_owned(),
                     node: fresh.to_string(),
                 };
+                // An earlier process may have made the directory and been killed before its name was durable.
+                sync_parent(path).map_err(|source| io_error(path, source))?;
                 write_identity(path, &identity).map_err(|source| io_error(&file, source))?;
                 fresh
             }
             Err(source) => return Err(io_error(&file, source)),
         };
         let wal = path.join(WAL);
-        fs::create_dir_all(&wal).map_err(|source| io_error(&wal, source))?;
+        make_directories(&wal).map_err(|source| io_error(&wal, source))?;
         Ok(Self { path: path.to_owned(), node })
     }
 
@@ -129,6 +131,19 @@ fn check_identity(
         });
     }
     identity.node.parse().map_err(|_| malformed(format!("{:?} is not a node id", identity.node)))
+}
+
+/// Makes a directory and those above it that are missing, and makes their names durable.
+fn make_directories(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
+    fs::create_dir_all(path)?;
+    missing.into_iter().try_for_each(sync_parent)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Whole or not at all: written aside, synced, renamed, and the rename synced.

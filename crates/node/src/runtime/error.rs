@@ -134,7 +134,7 @@ impl ServeError {
                 OpenError::Locked => {
                     "another process uses this data directory: stop it, or set another data_dir"
                 }
-                OpenError::Corrupt { .. } => {
+                OpenError::Corrupt { .. } | OpenError::NoSnapshot { .. } | OpenError::EndMissing { .. } => {
                     "move the data directory aside and start: the node joins afresh and takes over what its peers have"
                 }
                 _ => "mend the disk and start again; nothing was changed",
@@ -153,5 +153,24 @@ impl ServeError {
             Self::Settings(_) | Self::Random(_) | Self::Signals(_) | Self::Thread(_) => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trellis_wal::Lsn;
+
+    use super::*;
+
+    #[test]
+    fn what_no_mending_of_the_disk_brings_back_is_no_reason_to_start_again() {
+        let lost = [
+            OpenError::NoSnapshot { first: Lsn::from_u64(52), rejected: Vec::new() },
+            OpenError::EndMissing { last: Lsn::from_u64(1), durable: Lsn::from_u64(2) },
+        ];
+        for source in lost {
+            let error = ServeError::Log { path: "data/wal".into(), source: Box::new(source) };
+            assert!(error.hint().is_some_and(|hint| hint.contains("joins afresh")), "{error:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use trellis_wal::{Lsn, SnapshotInfo};
 
-pub(crate) use self::duty::{Duty, Limits};
+pub(crate) use self::duty::{Duty, Found, Limits};
 pub(crate) use self::taking::TakeError;
 use crate::core::Core;
 
@@ -55,6 +55,8 @@ pub(crate) struct Told {
     pub(crate) failed: u64,
     /// Why the last attempt failed; `None` when it did not.
     pub(crate) failure: Option<String>,
+    /// Snapshots that the start passed over, and why.
+    pub(crate) rejected: Vec<String>,
 }
 
 /// The newest snapshot there is.
@@ -74,10 +76,10 @@ pub(crate) struct Taken {
 }
 
 impl Snapshots {
-    /// Makes the handle of a node that started with this snapshot and so much log behind it, and what it asks.
+    /// Makes the handle of a node that started as is `told` with so much log behind its snapshot, and what it asks.
     fn new(
         core: Arc<Core>,
-        newest: Option<Newest>,
+        told: Told,
         inherited_bytes: u64,
         log_bytes_max: u64,
     ) -> (Self, mpsc::Receiver<Ask>) {
@@ -89,7 +91,7 @@ impl Snapshots {
             logged_before: AtomicU64::new(0),
             is_long: Notify::new(),
             hurry: watch::Sender::new(false),
-            told: watch::Sender::new(Told { newest, ..Told::default() }),
+            told: watch::Sender::new(told),
         });
         (Self { shared, asks: sender }, asks)
     }
@@ -97,7 +99,7 @@ impl Snapshots {
     /// A handle that nobody listens to.
     #[cfg(test)]
     pub(crate) fn idle(core: Arc<Core>) -> Self {
-        Self::new(core, None, 0, u64::MAX).0
+        Self::new(core, Told::default(), 0, u64::MAX).0
     }
 
     /// Takes a snapshot that holds all that is durable when this is called, and returns when it is published.

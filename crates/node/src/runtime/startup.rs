@@ -14,6 +14,29 @@ pub(crate) struct Startup {
     shared: Arc<Shared>,
 }
 
+/// How far a stage of a start is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) stage: Stage,
+    pub(crate) bytes_done: u64,
+    pub(crate) bytes_total: u64,
+}
+
+/// What a start does: the stages of the log, and between its tail and its replay one of the node's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stage {
+    Log(RecoveryStage),
+    /// What the snapshot holds is put into memory.
+    Restore,
+}
+
+impl From<RecoveryProgress> for Progress {
+    fn from(progress: RecoveryProgress) -> Self {
+        let RecoveryProgress { stage, bytes_done, bytes_total } = progress;
+        Self { stage: Stage::Log(stage), bytes_done, bytes_total }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     told: Mutex<Told>,
@@ -22,13 +45,13 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Told {
-    progress: Option<RecoveryProgress>,
+    progress: Option<Progress>,
     logged: Option<Instant>,
 }
 
 impl Startup {
     /// Notes how far it is.
-    pub(crate) fn on_progress(&self, progress: RecoveryProgress) {
+    pub(crate) fn on_progress(&self, progress: Progress) {
         let mut told = self.shared.told.lock();
         told.progress = Some(progress);
         let logged = *told.logged.get_or_insert_with(Instant::now);
@@ -52,11 +75,12 @@ impl Startup {
 impl fmt::Display for Startup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(progress) = self.shared.told.lock().progress else { return f.write_str("opening the log") };
-        let RecoveryProgress { stage, bytes_done, bytes_total } = progress;
+        let Progress { stage, bytes_done, bytes_total } = progress;
         let what = match stage {
-            RecoveryStage::Snapshot => "verifying the snapshot",
-            RecoveryStage::Tail => "reading the end of the log",
-            RecoveryStage::Replay => "replaying the log",
+            Stage::Log(RecoveryStage::Snapshot) => "verifying the snapshot",
+            Stage::Log(RecoveryStage::Tail) => "reading the end of the log",
+            Stage::Restore => "restoring the snapshot",
+            Stage::Log(RecoveryStage::Replay) => "replaying the log",
         };
         let percent = bytes_done.min(bytes_total).saturating_mul(100).checked_div(bytes_total).unwrap_or(100);
         write!(f, "{what}: {percent} % of {} MiB", bytes_total.div_ceil(1 << 20))
@@ -76,9 +100,9 @@ mod tests {
         assert_eq!(startup.to_string(), "opening the log");
         let progress =
             RecoveryProgress { stage: RecoveryStage::Replay, bytes_done: 1 << 20, bytes_total: 3 << 20 };
-        startup.clone().on_progress(progress);
+        startup.clone().on_progress(progress.into());
         assert_eq!(startup.to_string(), "replaying the log: 33 % of 3 MiB");
-        startup.on_progress(RecoveryProgress { bytes_done: 0, bytes_total: 0, ..progress });
+        startup.on_progress(RecoveryProgress { bytes_done: 0, bytes_total: 0, ..progress }.into());
         assert_eq!(startup.to_string(), "replaying the log: 100 % of 0 MiB");
     }
 }

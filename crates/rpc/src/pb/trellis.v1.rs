@@ -211,6 +211,7 @@ pub mod admin_service_client {
             self
         }
         /// Has the answering node take a snapshot, and answers when it is published. A caller that gives up does not stop it.
+        /// The deadline that a caller names may be beyond the limit that the node sets for other calls.
         pub async fn take_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::TakeSnapshotRequest>,
@@ -274,6 +275,7 @@ pub mod admin_service_server {
     #[async_trait]
     pub trait AdminService: std::marker::Send + std::marker::Sync + 'static {
         /// Has the answering node take a snapshot, and answers when it is published. A caller that gives up does not stop it.
+        /// The deadline that a caller names may be beyond the limit that the node sets for other calls.
         async fn take_snapshot(
             &self,
             request: tonic::Request<super::TakeSnapshotRequest>,

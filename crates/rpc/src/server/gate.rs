@@ -20,7 +20,7 @@ use tonic::body::Body;
 use super::routes::Routes;
 use crate::config::ServerConfig;
 use crate::error::{Failure, Reason};
-use crate::role::{Audience, Method, PeerCertificate, RoleError};
+use crate::role::{Audience, CallTime, Method, PeerCertificate, RoleError};
 
 /// Who is at the other end of a connection, or why it may call nothing.
 pub(super) type Caller = Result<Arc<PeerCertificate>, Failure>;
@@ -95,7 +95,7 @@ impl Gate {
             let message = format!("there is no method {path} here");
             return Err(Failure::new(Reason::UnknownMethod, message).with("method", path));
         };
-        let limit = if method.is_streaming { None } else { Some(self.deadline(request.headers())) };
+        let limit = self.limit(method.time, request.headers());
         request.extensions_mut().insert(caller);
 
         let _permit = match limit {
@@ -120,10 +120,14 @@ impl Gate {
         }
     }
 
-    /// The time that the caller gives, and no more than the node does.
-    fn deadline(&self, headers: &HeaderMap) -> Duration {
+    /// How long a call may take; `None` for no limit.
+    fn limit(&self, time: CallTime, headers: &HeaderMap) -> Option<Duration> {
         let asked = headers.get(GRPC_TIMEOUT).and_then(|value| parse_timeout(value.to_str().ok()?));
-        asked.map_or(self.call_timeout, |asked| asked.min(self.call_timeout))
+        match time {
+            CallTime::Limited => Some(asked.map_or(self.call_timeout, |asked| asked.min(self.call_timeout))),
+            CallTime::Callers => Some(asked.unwrap_or(self.call_timeout)),
+            CallTime::Unlimited => None,
+        }
     }
 
     /// Gives a reason to what tonic refused before the handler.

@@ -95,6 +95,25 @@ async fn a_call_past_the_limit_of_the_node_is_cut_and_its_write_may_stand() {
 }
 
 #[tokio::test]
+async fn a_snapshot_takes_as_long_as_its_caller_waits_whatever_the_limit_of_the_node() {
+    let garden = Garden::new("garden");
+    let toy = Toy::new("n1");
+    let config = ServerConfig { call_timeout: Duration::from_millis(20), ..ServerConfig::clients() };
+    let running = Running::clients(garden.node("n1"), Arc::clone(&toy), config).await;
+    let boss = running.client(garden.client(Role::Admin));
+    let busy = toy.is_busy.write().await;
+    let taking = boss.take_snapshot();
+    let release = async {
+        toy.begun.notified().await;
+        let error = boss.increment(increment("stuck", 1)).await.unwrap_err();
+        assert_eq!(error.reason, Some(Reason::DeadlineExceeded), "the limit has passed");
+        drop(busy);
+    };
+    let (taken, ()) = tokio::join!(taking, release);
+    assert_eq!(taken.unwrap().body.start_lsn, 7);
+}
+
+#[tokio::test]
 async fn a_caller_gets_deadline_exceeded_when_its_own_time_is_over() {
     let garden = Garden::new("garden");
     let toy = Toy::new("n1");

@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig as RustlsConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, RwLock, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
@@ -162,9 +162,11 @@ pub(crate) struct Toy {
     pub(crate) failure: Mutex<Option<Failure>>,
     /// Calls that came.
     pub(crate) calls: AtomicUsize,
-    /// Told when a call of `stuck` begins, and when it is dropped.
+    /// Told when a call of `stuck` or for a snapshot begins, and when one of `stuck` is dropped.
     pub(crate) begun: Notify,
     pub(crate) dropped: Notify,
+    /// A snapshot is under way for as long as someone holds this.
+    pub(crate) is_busy: RwLock<()>,
 }
 
 impl Toy {
@@ -272,6 +274,8 @@ impl ClientHandler for Toy {
 
     async fn take_snapshot(&self) -> Result<SnapshotTaken, Failure> {
         self.enter("snapshot").await?;
+        self.begun.notify_one();
+        let _free = self.is_busy.read().await;
         Ok(SnapshotTaken { start_lsn: 7, bytes: 4096, duration_millis: 3 })
     }
 

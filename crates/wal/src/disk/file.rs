@@ -256,15 +256,24 @@ fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     Ok(fs::metadata(path)?.len() == bytes.len() as u64 && fs::read(path)? == bytes)
 }
 
-/// Makes a directory whose name survives a power cut.
+/// Makes a directory whose name survives a power cut, if it is not there.
 fn create_directory(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+    let is_made = match fs::create_dir(path) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => false,
         Err(error) => return Err(error),
+    };
+    // Nothing is put into it before its name is durable: so an empty one may be left by a process that was killed
+    // between the two.
+    if !is_made && fs::read_dir(path)?.next().is_some() {
+        return Ok(());
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    match File::open(parent.unwrap_or(Path::new("."))) {
+        // Then somebody else has made it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_made => Ok(()),
+        parent => parent?.sync_all(),
+    }
 }
 
 const LOCK_NAME: &str = "LOCK";

@@ -12,8 +12,9 @@ use crate::room::Room;
 
 pub(super) struct State {
     pub(super) pending: Batch,
-    /// Bytes of all records that are not durable, those that were taken included.
+    /// Bytes of all records in memory: those of `pending`, and of what was taken all until the last is durable.
     pub(super) pending_bytes: usize,
+    pub(super) taken_bytes: usize,
     pub(super) room: Room,
     pub(super) last: Lsn,
     pub(super) durable: Lsn,
@@ -23,6 +24,8 @@ pub(super) struct State {
     /// Between two syncs, while a thread is in `Syncer::run`.
     pub(super) lead: Option<Box<dyn Lead>>,
     pub(super) is_lent: bool,
+    /// How many callers have the lead or had it a moment ago.
+    pub(super) leading: usize,
     /// The last attempt found no space: the syncer's thread tries again after a pause, and nobody before it.
     pub(super) is_disk_full: bool,
     pub(super) sleep: Sleep,
@@ -42,6 +45,7 @@ impl State {
         Self {
             pending: Batch::default(),
             pending_bytes: 0,
+            taken_bytes: 0,
             room: Room::default(),
             last: durable,
             durable,
@@ -49,6 +53,7 @@ impl State {
             phase: Phase::Open,
             lead: None,
             is_lent: false,
+            leading: 0,
             is_disk_full: false,
             sleep: Sleep::Awake,
             taken_last: durable,
@@ -131,6 +136,8 @@ pub(crate) type DurableGate = Gate<Outcome>;
 type Outcome = Result<Lsn, Poisoned>;
 
 /// Those who are to be woken once no lock is held.
+///
+/// Dropping it wakes them: they are registered nowhere else, and whoever is told before them may panic.
 #[must_use]
 pub(crate) struct Wake {
     outcome: Option<Outcome>,
@@ -148,12 +155,18 @@ impl Wake {
     }
 
     pub(crate) fn now(self) {
-        for gate in self.gates.into_iter().flatten() {
+        drop(self);
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        for gate in self.gates.iter().flatten() {
             if let Some(outcome) = &self.outcome {
                 gate.open(outcome.clone());
             }
         }
-        self.room.into_iter().for_each(|gate| gate.open(()));
+        self.room.iter().for_each(|gate| gate.open(()));
     }
 }
 

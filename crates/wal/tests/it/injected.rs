@@ -23,6 +23,17 @@ fn a_sync_that_fails_at_any_call_acknowledges_nothing_more() {
 }
 
 #[test]
+fn a_directory_whose_name_may_not_be_durable_is_used_by_nobody() {
+    if !can_inject("the name of a directory") {
+        return;
+    }
+    // As it is left by a process that was killed when it had made it.
+    let (log, told) = one_injection("fsync", "error=EIO:when=1");
+    assert_eq!((told.failure, told.acknowledged), (Some(0), 0));
+    assert_eq!(listing(log.path()), []);
+}
+
+#[test]
 fn a_write_that_fails_at_any_call_acknowledges_nothing_more() {
     if !can_inject("writes that fail") {
         return;
@@ -132,8 +143,8 @@ fn all_who_wait_for_a_sync_that_fails_are_told() {
     if !can_inject("waiting for a sync that fails") {
         return;
     }
-    // The first segment, its name, and groups.
-    for (calls, nth) in [("fdatasync", 1), ("fsync", 1), ("fdatasync", 2), ("fdatasync", 4), ("pwrite64", 3)]
+    // The first segment, its name behind that of the directory, and groups.
+    for (calls, nth) in [("fdatasync", 1), ("fsync", 2), ("fdatasync", 2), ("fdatasync", 4), ("pwrite64", 3)]
     {
         let directory = tempfile::tempdir().unwrap();
         let launcher = strace(calls, &format!("error=EIO:when={nth}"), nowhere());

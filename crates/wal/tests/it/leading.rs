@@ -1,6 +1,8 @@
 //! Callers that wait for their records and sync by themselves, beside the thread of the syncer.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 
@@ -96,6 +98,35 @@ fn a_panic_of_who_is_told_fails_the_log_for_all() {
     assert!(panicked.is_err() || ended.is_err());
     assert_eq!(log.poisoned().unwrap().cause, PoisonCause::Abandoned);
     assert!(log.append(b"late").is_err());
+}
+
+#[test]
+fn the_thread_leaves_when_who_failed_has_told_and_has_given_up_the_disk() {
+    for _ in 0..100 {
+        let disk = MemoryDisk::new();
+        let (log, syncer) = {
+            let opened = open(disk.clone(), CONFIG, SEED).unwrap();
+            (opened.log, opened.syncer)
+        };
+        let is_told = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let is_told = Arc::clone(&is_told);
+            move || {
+                syncer.run(move |synced| {
+                    // Time enough for a thread that would not wait.
+                    (0..100).for_each(|_| thread::yield_now());
+                    is_told.store(synced.is_err(), Ordering::SeqCst);
+                });
+            }
+        });
+        log.append(b"first").unwrap();
+        disk.inject(Fault { operation: Operation::Sync, after: 0, kind: ErrorKind::Other });
+        let caller = append_in_thread(&log, 2);
+        thread.join().unwrap();
+        assert!(is_told.load(Ordering::SeqCst));
+        Node::open(&disk).unwrap();
+        caller.join().unwrap().unwrap_err();
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::thread;
 
 use trellis_wal::{Disk, Fault, Lsn, MemoryDisk, Operation};
 
+use crate::slow_disk::SlowDisk;
 use crate::support::{CONFIG, Node, records_to, segments};
 
 #[test]
@@ -132,6 +133,30 @@ fn a_thread_that_makes_spares_ends_with_the_log_and_leaves_none() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert!(segments(&disk).len() > 15 && !disk.list().unwrap().contains(&SPARE.to_owned()));
     assert_eq!(Node::open(&disk).unwrap().held, records_to(400));
+}
+
+#[test]
+fn who_waits_is_told_that_the_syncer_is_gone_while_a_spare_is_still_made() {
+    let memory = MemoryDisk::new();
+    let (disk, gate) = SlowDisk::new(memory.clone());
+    let mut node = Node::open(&disk).unwrap();
+    node.append_to(1);
+    let two_syncs = thread::spawn(move || {
+        (0..2).for_each(|_| gate.send(()).unwrap());
+        gate
+    });
+    node.syncer.sync_once().unwrap();
+    let gate = two_syncs.join().unwrap();
+    let maker = node.syncer.spare_maker();
+    let making = thread::spawn(move || maker.run());
+    while !memory.list().unwrap().contains(&SPARE.to_owned()) {
+        thread::yield_now();
+    }
+    let dropping = thread::spawn(move || drop(node.syncer));
+    node.log.wait_durable_blocking(Lsn::from_u64(2)).unwrap_err();
+    drop(gate);
+    [making, dropping].into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(!memory.list().unwrap().contains(&SPARE.to_owned()));
 }
 
 /// As in `crash.rs`, with a spare made ahead of most rotations.

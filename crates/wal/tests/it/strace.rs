@@ -148,7 +148,11 @@ pub(crate) fn can_inject(test: &str) -> bool {
 #[test]
 fn writes_a_history() {
     let Some(path) = log_of_child() else { return };
-    let mut store = match Store::open(&FileDisk::new(path).unwrap()) {
+    let disk = match FileDisk::new(path) {
+        Ok(disk) => disk,
+        Err(error) => return tell(format_args!("failed behind 0, making the directory: {error}")),
+    };
+    let mut store = match Store::open(&disk) {
         Ok(store) => store,
         Err(error) => return tell(format_args!("failed behind 0, opening: {error}")),
     };

@@ -2,8 +2,10 @@
 
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
@@ -122,6 +124,51 @@ fn a_failure_reaches_all_tasks_those_without_room_as_well() {
 }
 
 #[test]
+fn a_panic_of_who_is_told_leaves_nobody_asleep_neither_for_records_nor_for_room() {
+    let node = Node::open(&MemoryDisk::new()).unwrap();
+    let log = AsyncLog::from(&node.log);
+    let record = payload(40);
+    let mut futures: Vec<_> = (0..300).map(|_| Box::pin(log.append(&record))).collect();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for future in &mut futures {
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let syncer = node.syncer;
+    thread::spawn(move || syncer.run(|synced| panic!("told of {synced:?} to panic"))).join().unwrap_err();
+    // Each of them once: whose record was synced, whose was not, and who waited for room.
+    assert_eq!(woken.0.load(Ordering::Relaxed), futures.len());
+    let durable = node.log.durable().as_u64() as usize;
+    let ended: Vec<_> = futures.iter_mut().map(|future| poll(future.as_mut())).collect();
+    let kept = ended.iter().filter(|ended| matches!(ended, Poll::Ready(Ok(_)))).count();
+    assert!(kept == durable && kept > 0 && ended.iter().all(Poll::is_ready), "{kept} of {durable}");
+}
+
+#[test]
+fn nobody_who_looks_for_room_overtakes_those_who_wait_for_it() {
+    let disk = MemoryDisk::new();
+    let mut node = Node::open(&disk).unwrap();
+    // The first record is taken alone, and meets a full disk.
+    node.log.enqueue(&[0; 200]).unwrap();
+    disk.limit_bytes(Some(0));
+    node.syncer.sync_once().unwrap_err();
+    fill(&node.log);
+    let log = AsyncLog::from(&node.log);
+    let long: [&[u8]; 3] = [&[1; 200]; 3];
+    let mut waiting = Box::pin(log.enqueue_batch(&long));
+    assert!(poll(waiting.as_mut()).is_pending());
+    // Its room is free when the disk takes one segment: too little for who waits, and not for others.
+    disk.limit_bytes(Some(CONFIG.segment_bytes));
+    node.syncer.sync_once().unwrap_err();
+    assert_eq!((node.log.pending_bytes(), node.log.has_room()), (CONFIG.pending_bytes_max - 224, false));
+    assert!(matches!(node.log.try_enqueue(b"later"), Err(EnqueueError::Busy { .. })));
+    disk.limit_bytes(None);
+    node.syncer.sync_once().unwrap();
+    assert!(poll(waiting.as_mut()).is_ready());
+    node.log.try_enqueue(b"later").unwrap();
+}
+
+#[test]
 fn a_runtime_that_ends_in_the_middle_of_a_commit_leaves_the_log_whole() {
     let memory = MemoryDisk::new();
     let (disk, gate) = SlowDisk::new(memory.clone());
@@ -192,6 +239,16 @@ fn fill(log: &Log) -> u64 {
         log.try_enqueue(&vec![0; next - 24]).unwrap();
     }
     log.last().as_u64()
+}
+
+/// Counts the tasks that were woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn record_bytes(number: u64) -> usize {

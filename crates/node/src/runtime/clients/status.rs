@@ -103,6 +103,8 @@ fn warnings(status: &Status, snapshots: &Told) -> Vec<String> {
             status.clock_ahead_millis
         ));
     }
+    let rejected = snapshots.rejected.iter();
+    warnings.extend(rejected.map(|rejected| format!("a snapshot was not used at the start: {rejected}")));
     if let Some(failure) = &snapshots.failure {
         warnings.push(format!("the last snapshot failed, and the log grows: {failure}"));
     }

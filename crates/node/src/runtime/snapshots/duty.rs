@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{self, sleep_until};
-use trellis_wal::{Disk, RecoveryReport, RetainError};
+use trellis_wal::{Disk, RecoveryReport, RejectedSnapshot, RetainError};
 
 use super::taking::{TakeError, Taking};
-use super::{Ask, Newest, Shared, Snapshots, Taken};
+use super::{Ask, Newest, Shared, Snapshots, Taken, Told};
 use crate::core::Core;
 use crate::runtime::waiters::Waiters;
 
@@ -25,6 +25,14 @@ pub(crate) struct Limits {
     pub(crate) bytes_per_second: u64,
 }
 
+/// What a start found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) report: &'a RecoveryReport,
+    /// Of the records behind the snapshot.
+    pub(crate) replayed_bytes: u64,
+}
+
 /// Takes the snapshots of a node, for as long as it runs.
 #[derive(Debug)]
 pub(crate) struct Duty<D: Disk> {
@@ -36,17 +44,20 @@ pub(crate) struct Duty<D: Disk> {
 }
 
 impl<D: Disk> Duty<D> {
-    /// Makes the duty of a node that has started as `report` says, and a handle to it.
+    /// Makes the duty of a node that has started from what it `found`, and a handle to it.
     pub(crate) fn new(
         core: Arc<Core>,
         waiters: Waiters,
         snapshots: trellis_wal::Snapshots<D>,
-        report: &RecoveryReport,
+        found: Found<'_>,
         limits: Limits,
     ) -> (Self, Snapshots) {
+        let Found { report, replayed_bytes } = found;
         let newest = report.snapshot.as_ref();
         let newest = newest.map(|info| Newest { start: info.start, bytes: info.file_bytes, taken: None });
-        let (handle, asks) = Snapshots::new(Arc::clone(&core), newest, report.bytes, limits.log_bytes);
+        let rejected = report.rejected.iter().map(RejectedSnapshot::to_string).collect();
+        let told = Told { newest, rejected, ..Told::default() };
+        let (handle, asks) = Snapshots::new(Arc::clone(&core), told, replayed_bytes, limits.log_bytes);
         let taking = Taking {
             core,
             waiters,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
-use trellis_wal::{Disk, RetainError, SnapshotError, SnapshotInfo, SnapshotWriter, Snapshots};
+use trellis_wal::{
+    Disk, RetainError, SnapshotError, SnapshotInfo, SnapshotPublication, SnapshotWriter, Snapshots,
+};
 
 use crate::core::{Capture, CaptureError, CaptureLimits, Core};
 use crate::runtime::waiters::Waiters;
@@ -69,19 +71,63 @@ impl<D: Disk> Taking<D> {
     pub(super) async fn take(&self, hurry: &mut watch::Receiver<bool>) -> Result<Done, TakeError> {
         let mut draft = self.begin().await?;
         let mut next = Instant::now();
-        while !draft.capture.is_done() {
+        loop {
             let before = draft.writer.progress().file_bytes;
             let core = Arc::clone(&self.core);
             draft = blocking(move || draft.step(&core)).await?;
-            next += self.time_of(draft.writer.progress().file_bytes - before);
-            tokio::select! {
-                () = sleep_until(next) => {}
-                // Whoever holds the other end lives longer than this, but for a defect.
-                _ = hurry.wait_for(|is_hurried| *is_hurried) => {}
+            if draft.capture.is_done() {
+                break;
             }
+            next += self.time_of(draft.writer.progress().file_bytes - before);
+            self.pause(next, hurry).await?;
         }
         self.await_log(&draft).await?;
-        self.publish(draft).await
+        let publication = self.read_back(draft, hurry).await?;
+        self.publish(publication).await
+    }
+
+    /// Ends what was written and reads it back, as gently as it was written.
+    async fn read_back(
+        &self,
+        draft: Draft<D>,
+        hurry: &mut watch::Receiver<bool>,
+    ) -> Result<SnapshotPublication<D>, TakeError> {
+        let core = Arc::clone(&self.core);
+        let Draft { capture, writer } = draft;
+        let mut publication = blocking(move || Ok(writer.end(core.log(), capture.end())?)).await?;
+        let (mut next, mut done) = (Instant::now(), 0);
+        loop {
+            let (stepped, progress) = blocking(move || {
+                let progress = publication.verify_step()?;
+                Ok((publication, progress))
+            })
+            .await?;
+            let Some(progress) = progress else { return Ok(stepped) };
+            publication = stepped;
+            next += self.time_of(progress.file_bytes - done);
+            done = progress.file_bytes;
+            self.pause(next, hurry).await?;
+        }
+    }
+
+    /// Waits until then, or until there is a hurry.
+    async fn pause(&self, end: Instant, hurry: &mut watch::Receiver<bool>) -> Result<(), TakeError> {
+        loop {
+            self.leave_room()?;
+            let look = end.min(Instant::now() + DISK_FULL_LOOK);
+            tokio::select! {
+                () = sleep_until(look) => if look == end { return Ok(()) },
+                // Whoever holds the other end lives longer than this, but for a defect.
+                _ = hurry.wait_for(|is_hurried| *is_hurried) => return Ok(()),
+            }
+        }
+    }
+
+    /// Refuses to go on with what takes the room that the log waits for, and cannot be published before it has some:
+    /// the next step captures what waits.
+    fn leave_room(&self) -> Result<(), TakeError> {
+        let is_waiting = self.core.log().durable() < self.core.log().last();
+        if self.core.is_disk_full() && is_waiting { Err(TakeError::DiskFull) } else { Ok(()) }
     }
 
     async fn begin(&self) -> Result<Draft<D>, TakeError> {
@@ -106,17 +152,15 @@ impl<D: Disk> Taking<D> {
             match timeout(DISK_FULL_LOOK, self.waiters.durable(end)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(_)) => return Err(CaptureError.into()),
-                Err(_) if self.core.is_disk_full() => return Err(TakeError::DiskFull),
-                Err(_) => {}
+                Err(_) => self.leave_room()?,
             }
         }
     }
 
-    async fn publish(&self, draft: Draft<D>) -> Result<Done, TakeError> {
+    async fn publish(&self, publication: SnapshotPublication<D>) -> Result<Done, TakeError> {
         let (core, snapshots) = (Arc::clone(&self.core), Arc::clone(&self.snapshots));
         blocking(move || {
-            let Draft { capture, writer } = draft;
-            let info = writer.finish(core.log(), capture.end())?;
+            let info = publication.publish()?;
             core.note_snapshot(info.start);
             let (removed, not_removed) = match snapshots.lock().retain() {
                 Ok(retained) => (retained.removed, None),
@@ -149,5 +193,5 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(step).await.unwrap_or(Err(TakeError::Defect))
 }
 
-/// How often a snapshot that waits for the log looks whether the disk is full.
+/// How often a snapshot that waits looks whether the log does so too, for room on the disk.
 const DISK_FULL_LOOK: Duration = Duration::from_secs(1);

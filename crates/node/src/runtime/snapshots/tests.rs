@@ -126,6 +126,30 @@ async fn a_disk_without_room_leaves_log_and_snapshots_as_they_were() {
 }
 
 #[tokio::test]
+async fn one_under_way_is_given_up_when_the_log_waits_for_the_disk() {
+    // At a byte a second it would take hours, and writers would wait as long for the room that it takes.
+    let node = Node::start(Limits { bytes_per_second: 1, ..LIMITS });
+    node.write(10).await;
+    let snapshots = node.snapshots.clone();
+    let taking = tokio::spawn(async move { snapshots.take().await });
+    let has_begun = || node.files(".tmp").iter().any(|name| node.file_bytes(name) > HEADER_BYTES);
+    while !has_begun() {
+        tokio::task::yield_now().await;
+    }
+    node.disk.limit_bytes(Some(node.bytes()));
+    let stuck = node.write_until_full().await;
+    node.core.handle_disk_full(true);
+    let refused = timeout(PATIENCE, taking).await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(*refused, TakeError::DiskFull), "{refused}");
+    assert_eq!((node.files(".snap"), node.files(".tmp")), (vec![], vec![]));
+
+    node.disk.limit_bytes(None);
+    node.waiters.durable(stuck).await.unwrap();
+    node.core.handle_disk_full(false);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn any_step_of_the_disk_that_fails_leaves_the_node_at_work() {
     // Steps that the log itself does not take meanwhile.
     for operation in [Operation::Create, Operation::Rename] {
@@ -159,6 +183,7 @@ struct Node {
     core: Arc<Core>,
     disk: MemoryDisk,
     waiters: Waiters,
+    signal: LogSignal,
     snapshots: Snapshots,
     duty: JoinHandle<()>,
     log_thread: Thread<()>,
@@ -169,10 +194,12 @@ impl Node {
         let Solo { core, syncer, disk, snapshots, report, .. } = Solo::founder(clock::now().instant);
         let core = Arc::new(core);
         let waiters = Waiters::new(core.log().clone());
-        let log_thread = log_thread::spawn(syncer, waiters.clone(), LogSignal::default()).unwrap();
+        let signal = LogSignal::default();
+        let log_thread = log_thread::spawn(syncer, waiters.clone(), signal.clone()).unwrap();
+        let found = Found { report: &report, replayed_bytes: 0 };
         let snapshots = snapshots.expect("nobody else takes them");
-        let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, &report, limits);
-        Self { core, disk, waiters, snapshots, duty: tokio::spawn(duty.run()), log_thread }
+        let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, found, limits);
+        Self { core, disk, waiters, signal, snapshots, duty: tokio::spawn(duty.run()), log_thread }
     }
 
     /// Makes so many changes, each to a key of its own, durable and returns the last one's place.
@@ -183,6 +210,19 @@ impl Node {
         }
         self.waiters.durable(last).await.unwrap();
         last
+    }
+
+    /// Makes changes until the log has no room for one, and returns its place.
+    async fn write_until_full(&self) -> Lsn {
+        loop {
+            let lsn = self.enqueue(&format!("{}", self.core.log().last()));
+            while self.core.log().durable() < lsn {
+                if self.signal.is_disk_full() {
+                    return lsn;
+                }
+                self.signal.progress.notified().await;
+            }
+        }
     }
 
     fn enqueue(&self, key: &str) -> Lsn {
@@ -202,8 +242,11 @@ impl Node {
     }
 
     fn bytes(&self) -> u64 {
-        let names = self.disk.list().unwrap();
-        names.iter().map(|name| self.disk.contents(name).map_or(0, |bytes| bytes.len() as u64)).sum()
+        self.disk.list().unwrap().iter().map(|name| self.file_bytes(name)).sum()
+    }
+
+    fn file_bytes(&self, name: &str) -> u64 {
+        self.disk.contents(name).map_or(0, |bytes| bytes.len() as u64)
     }
 
     async fn stop(self) {
@@ -220,4 +263,6 @@ fn failing(operation: Operation) -> Fault {
 
 const LIMITS: Limits =
     Limits { interval: Duration::from_secs(3600), log_bytes: u64::MAX, bytes_per_second: 1 << 40 };
+/// Of a snapshot without a chunk.
+const HEADER_BYTES: u64 = 4096;
 const PATIENCE: Duration = Duration::from_secs(60);
