@@ -16,12 +16,17 @@ pub(crate) fn check() -> Result<()> {
     for package in ["trellis-crdt", "trellis-wal"] {
         run(&mut cargo(&["test", "--package", package, "--all-features"]))?;
     }
-    for (package, test) in [("trellis-crdt", "faults"), ("trellis-wal", "controls")] {
-        let mut control = cargo(&["test", "--package", package, "--test", test]);
+    for (package, test, profile) in [
+        ("trellis-crdt", "faults", "dev"),
+        ("trellis-wal", "controls", "dev"),
+        ("trellis-swim", "controls", "release"),
+    ] {
+        let mut control = cargo(&["test", "--package", package, "--test", test, "--profile", profile]);
         run(control.env("RUSTFLAGS", "--cfg trellis_fault").env("CARGO_TARGET_DIR", "target/fault"))?;
     }
     let mut orders = cargo(&["test", "--package", "trellis-wal", "--lib", "--release", "interleavings"]);
     run(orders.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom"))?;
+    run(&mut cargo(&["run", "--release", "--package", "trellis-swim", "--example", "gates"]))?;
     println!("all checks passed");
     Ok(())
 }
@@ -38,6 +43,16 @@ pub(crate) fn check_long() -> Result<()> {
         sim::run(&arguments.map(str::to_owned))?;
     }
     sim::run(&["--controls".to_owned()])?;
+    run(&mut cargo(&[
+        "run",
+        "--release",
+        "--package",
+        "trellis-swim",
+        "--example",
+        "gates",
+        "--",
+        "--full",
+    ]))?;
     println!("all long checks passed");
     Ok(())
 }

@@ -97,6 +97,7 @@ impl Report for Status {
             "version": status.version,
             "converged": status.is_converged,
             "warnings": status.warnings,
+            "awareness": status.awareness,
             "members": status.members.iter().map(member_json).collect::<Vec<_>>(),
         })
     }

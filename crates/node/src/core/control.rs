@@ -3,6 +3,7 @@
 mod collection;
 mod gossip;
 mod join;
+mod links;
 mod membership;
 mod peers;
 mod skew;
@@ -32,6 +33,8 @@ pub(crate) struct Control {
     /// Messages that wait for the log, in their order on each link (R1).
     held: BTreeMap<LinkId, VecDeque<(Lsn, Effect)>>,
     scans: BTreeMap<LinkId, ScanCursor>,
+    /// Whose streams of deltas are open, or being opened.
+    push_peers: BTreeMap<LinkId, String>,
     effects: VecDeque<Effect>,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
@@ -91,6 +94,7 @@ impl Control {
             swim: parts.swim,
             held: BTreeMap::new(),
             scans: BTreeMap::new(),
+            push_peers: BTreeMap::new(),
             effects: VecDeque::new(),
             calls: BTreeMap::new(),
             next_call: 1,

@@ -1,6 +1,6 @@
 //! Everything that the core asks of the runtime.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use trellis_replication::{Event, Gossip, LinkId, LinkKind, Message, NodeId, Ping, Pong};
 
@@ -123,6 +123,21 @@ pub enum Notice {
         name: String,
         /// Its state from here on.
         state: &'static str,
+    },
+    /// Others took this node for something else than alive, and are told otherwise.
+    Accused {
+        /// For what.
+        state: &'static str,
+    },
+    /// This process was late: it judges nobody by what it has missed.
+    Late {
+        /// By how much.
+        late: Duration,
+    },
+    /// No other member is up, or some is again.
+    Isolated {
+        /// False once some member is up again.
+        is_isolated: bool,
     },
     /// Two live processes show one name or one node.
     Conflict {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use trellis_replication::{Counters as ReplicationCounters, FoundingId, Identity, NodeId};
 use trellis_storage::Usage;
-use trellis_swim::{Counters as SwimCounters, State};
+use trellis_swim::{Counters as SwimCounters, Health, State};
 
 use super::effect::Phase;
 use super::meta::NodeMeta;
@@ -46,6 +46,8 @@ pub struct Status {
     pub replication: ReplicationCounters,
     /// Counts of membership.
     pub swim: SwimCounters,
+    /// How well this node is, as SWIM sees it.
+    pub health: Health,
 }
 
 /// One member as this node sees it.
@@ -120,6 +122,7 @@ impl Core {
             ring_bytes: replicator.ring_bytes(),
             replication: *replicator.counters(),
             swim: *control.swim.counters(),
+            health: control.swim.health(),
             local,
         }
     }

@@ -88,6 +88,11 @@ impl Collector for Numbers {
             "Own operations not acknowledged, all peers.",
             unacknowledged.cast_signed(),
         )?;
+        gauge(
+            "swim_awareness",
+            "How unwell this node is: 0 is healthy.",
+            i64::from(status.health.awareness),
+        )?;
         self.encode_snapshots(&mut encoder)?;
         self.encode_kinds(&mut encoder)?;
         self.encode_counters(&mut encoder)?;
@@ -183,6 +188,10 @@ impl Numbers {
             ("swim_probes_failed", "Probes that nobody answered.", swim.probes_failed),
             ("swim_suspicions", "Suspicions raised by own probes.", swim.suspicions),
             ("swim_refutations", "Words of own death refuted.", swim.refutations),
+            ("swim_deaths", "Members called dead by the own clock.", swim.deaths),
+            ("swim_lags", "Times at which this process was late.", swim.lags),
+            ("swim_syncs", "Exchanges of state begun.", swim.syncs),
+            ("swim_messages_refused", "Messages and replies refused.", swim.messages_refused),
         ];
         for (name, help, value) in counters {
             let metric = ConstCounter::new(value);

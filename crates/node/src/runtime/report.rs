@@ -45,6 +45,17 @@ pub(crate) fn notice(notice: &Notice) {
     match notice {
         Notice::Replication(event) => replication(event),
         Notice::Membership { name, state } => tracing::info!(member = name, state, "membership"),
+        Notice::Accused { state } => {
+            tracing::warn!(state, "others took this node for gone, and are told otherwise");
+        }
+        Notice::Late { late } => {
+            tracing::warn!(
+                millis = late.as_millis(),
+                "this process was late, and judges nobody by what it has missed"
+            );
+        }
+        Notice::Isolated { is_isolated: true } => tracing::warn!("no other member is up"),
+        Notice::Isolated { is_isolated: false } => tracing::info!("some other member is up again"),
         Notice::Conflict { name, detail } => tracing::error!(name, detail, "identity conflict"),
         Notice::Waiting { detail } => tracing::warn!(detail, "waiting to join"),
         Notice::Diverged { peer, slot } => {

@@ -20,6 +20,8 @@ pub struct ClusterStatus {
     pub is_converged: bool,
     /// What an operator should look at, in sentences; empty when all is well.
     pub warnings: Vec<String>,
+    /// How unwell the answering node is as a member: 0 is healthy; the more, the slower it suspects others.
+    pub awareness: u32,
 }
 
 /// One member, as the answering node knows it.

@@ -17,6 +17,7 @@ impl From<ClusterStatus> for pb::GetClusterStatusResponse {
             members: status.members.into_iter().map(Into::into).collect(),
             converged: status.is_converged,
             warnings: status.warnings,
+            awareness: status.awareness,
         }
     }
 }
@@ -32,6 +33,7 @@ impl TryFrom<pb::GetClusterStatusResponse> for ClusterStatus {
             members: status.members.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             is_converged: status.converged,
             warnings: status.warnings,
+            awareness: status.awareness,
         })
     }
 }

@@ -411,6 +411,7 @@ sample! {
         members: Vec::sample(g),
         is_converged: bool::sample(g),
         warnings: Vec::sample(g),
+        awareness: u32::sample(g),
     };
 }
 

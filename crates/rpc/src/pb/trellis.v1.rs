@@ -520,6 +520,9 @@ pub struct GetClusterStatusResponse {
     /// What an operator should look at, in sentences; empty when all is well.
     #[prost(string, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How unwell the answering node is as a member: 0 is healthy; the more, the slower it suspects others.
+    #[prost(uint32, tag = "8")]
+    pub awareness: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemberStatus {

@@ -183,7 +183,10 @@ impl Control {
                     format!("another live process shows this name, at {}; stop one of the two", member.addr);
                 self.notice(Notice::Conflict { name: member.id, detail });
             }
-            Swim::SelfAccused(_) | Swim::SelfLagging(_) | Swim::Isolated | Swim::Healed => {}
+            Swim::SelfAccused(member) => self.notice(Notice::Accused { state: state_word(member.state) }),
+            Swim::SelfLagging(late) => self.notice(Notice::Late { late }),
+            Swim::Isolated => self.notice(Notice::Isolated { is_isolated: true }),
+            Swim::Healed => self.notice(Notice::Isolated { is_isolated: false }),
             Swim::LeaveDrained => self.effects.push_back(Effect::LeaveDrained),
         }
     }
@@ -243,6 +246,15 @@ impl Control {
         if host.shared.set_skewed(is_beyond) {
             self.notice(Notice::ClockSkew { ahead_millis: self.skew.ahead_millis(), is_beyond });
         }
+    }
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Suspect => "suspect",
+        State::Dead => "dead",
+        State::Left => "left",
     }
 }
 

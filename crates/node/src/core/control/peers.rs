@@ -19,12 +19,15 @@ impl Control {
         if matches!(event, LinkEvent::Closed) {
             self.held.remove(&link);
         }
+        self.hint_at_link(host, link, &event);
         self.report_facts(host);
         self.replicator.handle_link(link, event, host.now.instant);
     }
 
     pub(crate) fn accept(&mut self, host: &Host<'_>, peer: &str, kind: LinkKind) -> LinkId {
-        self.replicator.accept(peer, kind, host.now.instant)
+        let link = self.replicator.accept(peer, kind, host.now.instant);
+        self.watch_link(link, peer, kind);
+        link
     }
 
     /// Tells replication what has become durable, and lets go what waited for it.
@@ -72,7 +75,10 @@ impl Control {
         let now = host.now.instant;
         match output {
             Output::Dial { peer, link, kind } => match self.address_of(&peer) {
-                Some(address) => self.effects.push_back(Effect::Open { link, kind, peer, address }),
+                Some(address) => {
+                    self.watch_link(link, &peer, kind);
+                    self.effects.push_back(Effect::Open { link, kind, peer, address });
+                }
                 None => self.replicator.handle_link(link, LinkEvent::Closed, now),
             },
             // Its content may be in memory only, as what the log has refused is.
@@ -85,7 +91,10 @@ impl Control {
                 };
                 self.hold(host, link, after, Effect::Send { link, message });
             }
-            Output::Close { link } => self.hold(host, link, Lsn::ZERO, Effect::Close { link }),
+            Output::Close { link } => {
+                self.forget_link(link);
+                self.hold(host, link, Lsn::ZERO, Effect::Close { link });
+            }
             Output::Merge { link, origin, deltas } => self.merge_pushed(host, link, origin, &deltas),
             Output::Scan { link, slot, beyond, is_start, bytes_max } => {
                 if is_start {

@@ -34,6 +34,7 @@ impl Clients {
             members,
             is_converged: status.is_converged && absent.is_empty(),
             warnings: warnings(&status, &self.snapshots.told()),
+            awareness: status.health.awareness,
         }
     }
 
@@ -92,6 +93,15 @@ fn warnings(status: &Status, snapshots: &Told) -> Vec<String> {
         warnings.push(format!(
             "equal clocks had different digests {} times: see the node's log",
             status.diverged
+        ));
+    }
+    if status.health.is_isolated && status.members.len() > 1 {
+        warnings.push("no other member is up, as this node sees it".to_owned());
+    }
+    if status.health.awareness > 0 {
+        warnings.push(format!(
+            "this node is not well (awareness {}): it was late or missed answers, and suspects others more slowly",
+            status.health.awareness
         ));
     }
     if status.is_disk_full {
