@@ -118,7 +118,7 @@ impl Running {
         let founding = boot::founding(config, found, opened.recovery.is_fresh(), &tls).await?;
 
         tracing::info!("4. the core");
-        let boot::Started { core, syncer, snapshots, report, replayed_bytes } =
+        let boot::Started { core, syncer, snapshots, report, written, replayed_bytes } =
             boot::start_core(config, &cluster, opened, founding)?;
         let core = Arc::new(core);
         report::phase(core.phase());
@@ -127,7 +127,7 @@ impl Running {
         let log_thread =
             log_thread::spawn(syncer, waiters.clone(), signal.clone()).map_err(ServeError::Thread)?;
         let limits = settings::snapshots(config);
-        let found = Found { report: &report, replayed_bytes };
+        let found = Found { report: &report, written, replayed_bytes };
         let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, found, limits);
         let duty = tokio::spawn(duty.run());
 

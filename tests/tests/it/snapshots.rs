@@ -39,6 +39,8 @@ fn a_node_starts_from_its_snapshot_although_the_log_before_it_is_gone() -> Resul
     cluster.await_whole()?;
     let log = cluster.node("n1").log();
     assert!(log.contains("snap-") && log.contains("the log is replayed"), "{log}");
+    let usage = status(&cluster)?["members"][0]["usage"].clone();
+    assert!(usage["snapshot"]["ageMillis"].is_u64(), "a start knows how old its snapshot is: {usage}");
     assert_eq!(cluster.counter("n1", "counter1")?, takes * 7 + 100);
     for number in 0..takes * 6 {
         assert_eq!(cluster.trellis(&["get", &format!("key{number}")])?.answer()?.len(), 100 << 10);

@@ -1,7 +1,7 @@
 //! The steps of a start that can fail, in their order.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpListener;
 use trellis_crdt::ReplicaId;
@@ -64,6 +64,8 @@ pub(crate) struct OpenedLog {
     syncer: Syncer<FileDisk>,
     snapshots: Snapshots<FileDisk>,
     report: RecoveryReport,
+    /// When the snapshot was.
+    written: Option<SystemTime>,
     /// Of records, without their headers.
     replayed_bytes: u64,
 }
@@ -102,7 +104,13 @@ pub(crate) fn open_log(
     };
     report::recovered(&report, recovery.snapshot_taken(), started.elapsed());
     let (node, snapshots) = (directory.node, recovered.snapshots);
-    Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report, replayed_bytes }))
+    let written = report.snapshot.as_ref().and_then(|info| written(&path.join(&info.name)));
+    Ok(Some(OpenedLog { recovery, node, path, log, syncer, snapshots, report, written, replayed_bytes }))
+}
+
+/// Returns when a file was written.
+fn written(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// Returns whether it came to the end.
@@ -180,6 +188,7 @@ pub(crate) struct Started {
     pub(crate) syncer: Syncer<FileDisk>,
     pub(crate) snapshots: Snapshots<FileDisk>,
     pub(crate) report: RecoveryReport,
+    pub(crate) written: Option<SystemTime>,
     pub(crate) replayed_bytes: u64,
 }
 
@@ -190,7 +199,8 @@ pub(crate) fn start_core(
     opened: OpenedLog,
     founding: Option<FoundingId>,
 ) -> Result<Started, ServeError> {
-    let OpenedLog { mut recovery, node, path, log, mut syncer, snapshots, report, replayed_bytes } = opened;
+    let OpenedLog { mut recovery, node, path, log, mut syncer, snapshots, report, written, replayed_bytes } =
+        opened;
     let now = clock::now();
     let replica = ReplicaId::from_u64(random()?);
     let epoch = recovery.epoch(node).saturating_add(1).max(now.wall_millis);
@@ -215,7 +225,7 @@ pub(crate) fn start_core(
         seed: random()?,
     };
     let core = Core::new(settings, recovery.finish(), log, now)?;
-    Ok(Started { core, syncer, snapshots, report, replayed_bytes })
+    Ok(Started { core, syncer, snapshots, report, written, replayed_bytes })
 }
 
 fn random() -> Result<u64, ServeError> {

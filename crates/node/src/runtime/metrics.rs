@@ -108,7 +108,7 @@ impl Collector for Numbers {
 }
 
 impl Numbers {
-    /// What is told of snapshots; of times, those of snapshots that this process took.
+    /// What is told of snapshots, as far as it is known.
     fn encode_snapshots(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let newest = self.snapshots.newest;
         let start = newest.map_or(0, |newest| newest.start.as_u64());
@@ -121,11 +121,11 @@ impl Numbers {
             let metric = ConstGauge::new(value.cast_signed());
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
-        if let Some((duration, at)) = newest.and_then(|newest| newest.taken) {
-            for (name, help, value) in [
-                ("snapshot_duration", "How long the newest snapshot took.", duration),
-                ("snapshot_age", "Time since the newest snapshot.", at.elapsed()),
-            ] {
+        for (name, help, value) in [
+            ("snapshot_duration", "How long the newest snapshot took.", newest.and_then(|it| it.duration)),
+            ("snapshot_age", "Time since the newest snapshot.", newest.and_then(|it| it.age())),
+        ] {
+            if let Some(value) = value {
                 let metric = ConstGauge::new(value.as_secs_f64());
                 let unit = Some(&Unit::Seconds);
                 metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)?;

@@ -5,7 +5,7 @@ mod taking;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use trellis_wal::{Lsn, SnapshotInfo};
@@ -64,8 +64,10 @@ pub(crate) struct Told {
 pub(crate) struct Newest {
     pub(crate) start: Lsn,
     pub(crate) bytes: u64,
-    /// How long it took and when it was done, if this process took it.
-    pub(crate) taken: Option<(Duration, Instant)>,
+    /// When it was written; `None` when that cannot be told.
+    pub(crate) written: Option<SystemTime>,
+    /// How long it took, if this process took it.
+    pub(crate) duration: Option<Duration>,
 }
 
 /// A snapshot that was just published.
@@ -73,6 +75,13 @@ pub(crate) struct Newest {
 pub(crate) struct Taken {
     pub(crate) info: SnapshotInfo,
     pub(crate) duration: Duration,
+}
+
+impl Newest {
+    /// Returns how old it is by the wall clock, which may have been set since.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.written.map(|written| written.elapsed().unwrap_or_default())
+    }
 }
 
 impl Snapshots {

@@ -112,6 +112,6 @@ pub struct NodeSnapshot {
     pub start_lsn: u64,
     /// The bytes of its file.
     pub bytes: u64,
-    /// How long ago it was taken; `None` when an earlier process took it.
+    /// How long ago it was taken; `None` when that cannot be told.
     pub age_millis: Option<u64>,
 }

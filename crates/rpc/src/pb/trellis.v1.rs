@@ -588,7 +588,7 @@ pub struct NodeSnapshot {
     /// The bytes of its file.
     #[prost(uint64, tag = "2")]
     pub bytes: u64,
-    /// How long ago it was taken; absent when an earlier process took it.
+    /// How long ago it was taken; absent when that cannot be told.
     #[prost(uint64, optional, tag = "3")]
     pub age_millis: ::core::option::Option<u64>,
 }

@@ -48,7 +48,7 @@ impl Clients {
             snapshot: newest.map(|newest| NodeSnapshot {
                 start_lsn: newest.start.as_u64(),
                 bytes: newest.bytes,
-                age_millis: newest.taken.map(|(_, at)| millis(at.elapsed())),
+                age_millis: newest.age().map(millis),
             }),
             log_bytes_behind_snapshot: self.snapshots.log_bytes(),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +29,8 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) report: &'a RecoveryReport,
+    /// When the snapshot was, if there is one and it can be told.
+    pub(crate) written: Option<SystemTime>,
     /// Of the records behind the snapshot.
     pub(crate) replayed_bytes: u64,
 }
@@ -52,9 +54,10 @@ impl<D: Disk> Duty<D> {
         found: Found<'_>,
         limits: Limits,
     ) -> (Self, Snapshots) {
-        let Found { report, replayed_bytes } = found;
+        let Found { report, written, replayed_bytes } = found;
         let newest = report.snapshot.as_ref();
-        let newest = newest.map(|info| Newest { start: info.start, bytes: info.file_bytes, taken: None });
+        let newest =
+            newest.map(|info| Newest { start: info.start, bytes: info.file_bytes, written, duration: None });
         let rejected = report.rejected.iter().map(RejectedSnapshot::to_string).collect();
         let told = Told { newest, rejected, ..Told::default() };
         let (handle, asks) = Snapshots::new(Arc::clone(&core), told, replayed_bytes, limits.log_bytes);
@@ -136,8 +139,12 @@ impl<D: Disk> Duty<D> {
                 self.shared.told.send_modify(|told| {
                     told.taken += 1;
                     told.failure = done.not_removed.as_ref().map(RetainError::to_string);
-                    told.newest =
-                        Some(Newest { start, bytes, taken: Some((taken.duration, Instant::now())) });
+                    told.newest = Some(Newest {
+                        start,
+                        bytes,
+                        written: Some(SystemTime::now()),
+                        duration: Some(taken.duration),
+                    });
                 });
                 Ok(taken)
             }

@@ -21,7 +21,9 @@ async fn a_snapshot_that_is_asked_for_holds_what_was_written_before() {
     assert!(taken.info.start >= written);
     let told = node.snapshots.told();
     assert_eq!((told.taken, told.failed, &told.failure), (1, 0, &None));
-    assert_eq!(told.newest.unwrap().start, taken.info.start);
+    let newest = told.newest.unwrap();
+    assert_eq!((newest.start, newest.duration), (taken.info.start, Some(taken.duration)));
+    assert!(newest.age().is_some_and(|age| age < PATIENCE));
     assert_eq!(node.snapshots.log_bytes(), 0, "the note of a snapshot makes no other one due");
     assert_eq!(node.files(".snap"), [taken.info.name]);
     node.stop().await;
@@ -196,7 +198,7 @@ impl Node {
         let waiters = Waiters::new(core.log().clone());
         let signal = LogSignal::default();
         let log_thread = log_thread::spawn(syncer, waiters.clone(), signal.clone()).unwrap();
-        let found = Found { report: &report, replayed_bytes: 0 };
+        let found = Found { report: &report, written: None, replayed_bytes: 0 };
         let snapshots = snapshots.expect("nobody else takes them");
         let (duty, snapshots) = Duty::new(Arc::clone(&core), waiters.clone(), snapshots, found, limits);
         Self { core, disk, waiters, signal, snapshots, duty: tokio::spawn(duty.run()), log_thread }
