@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::Swim;
 use super::Timer;
-use super::leave::Phase;
 use crate::fault;
 use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
 use crate::member_list::Slot;
@@ -145,14 +144,17 @@ impl<I: MemberId> Swim<I> {
         update.accusers.iter().filter(|it| is_valid(it) && is_other(it)).cloned().collect()
     }
 
-    /// Whether a word of the death of a member that is up here is taken as a suspicion only: when it comes from
-    /// one that may have been cut off, or when this member holds evidence that is too fresh.
+    /// Whether a word of the death of a member that is up here is taken as a suspicion only: when this member holds
+    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead here.
     ///
     /// Both sides of a healed partition call the other's members dead; without doubt they would believe each
     /// other. A suspect that is dead indeed is called so by the own clock soon.
     fn doubts(&self, update: &Update<'_, I>, slot: Slot, via: Via<'_, I>) -> bool {
         let entry = self.members.at(slot);
-        let may_be_cut_off = matches!(via, Via::Exchange(_) | Via::Book);
+        let may_be_cut_off = match via {
+            Via::Exchange(_) | Via::Book => true,
+            Via::Request(from) | Via::Reply(from) => !self.members.is_up(from),
+        };
         update.state == State::Dead
             && entry.member.is_up()
             && !fault::is_off("a word of death is doubted")
@@ -191,9 +193,7 @@ impl<I: MemberId> Swim<I> {
         self.report(before, &member, reason, by);
         let slot = self.members.put(member, &mut self.rng, self.now);
         self.members.at_mut(slot).suspicion = suspicion;
-        if self.phase != Phase::Gone {
-            self.on_suspicion(slot);
-        }
+        self.on_suspicion(slot);
         self.watch_isolation();
         slot
     }
