@@ -59,6 +59,9 @@ impl<I: MemberId> Swim<I> {
         }
         let order = slot.map_or(Ordering::Greater, |slot| update.order(self.members.at(slot)));
         let is_doubted = slot.is_some_and(|slot| self.doubts(update, slot, via));
+        if let (true, Some(slot)) = (order.is_eq(), slot) {
+            self.take_age(slot, update);
+        }
         if order.is_lt() || (order.is_eq() && update.state != State::Suspect) {
             return;
         }
@@ -95,11 +98,7 @@ impl<I: MemberId> Swim<I> {
 
     /// What follows from a newer record of another member besides what it says.
     fn on_applied(&mut self, slot: Slot, update: &Update<'_, I>, is_doubted: bool, via: Via<'_, I>) {
-        if !self.members.at(slot).member.is_up() {
-            let since = self.now.checked_sub(update.age).unwrap_or(self.started);
-            let entry = self.members.at_mut(slot);
-            entry.since = entry.since.min(since);
-        }
+        self.take_age(slot, update);
         if matches!(via, Via::Book) {
             return;
         }
@@ -111,6 +110,17 @@ impl<I: MemberId> Swim<I> {
         self.spread(slot);
         if self.members.at(slot).member.state == State::Suspect {
             self.probe_out_of_turn(slot);
+        }
+    }
+
+    /// Of the dead and departed the greatest age counts that anyone tells of, so that all let go of one at about the
+    /// same time, whenever each has heard of it. No age makes it be forgotten before half of the time is over.
+    fn take_age(&mut self, slot: Slot, update: &Update<'_, I>) {
+        let age = update.age.min(self.config.forget_after / 2);
+        let since = self.now.checked_sub(age).unwrap_or(self.started);
+        let entry = self.members.at_mut(slot);
+        if !entry.member.is_up() {
+            entry.since = entry.since.min(since);
         }
     }
 
