@@ -278,7 +278,7 @@ impl<I: MemberId> Swim<I> {
     }
 
     pub(super) fn arm_relay(&mut self, id: TransmitId) {
-        // Fourth fifths of the time, so that the word of it arrives before the verdict.
+        // Four fifths of the time, so that the word of it arrives before the verdict.
         self.timers.arm(Timer::Relay(id), self.now + self.config.probe_timeout * 4 / 5);
     }
 }
