@@ -285,6 +285,8 @@ pub(crate) struct Entry<I> {
     pub(crate) stamp_seen: (u64, u64),
     /// When it was last told the own record, or asked for its record, at its or our wish.
     pub(crate) told: Option<Instant>,
+    /// When it was last probed because a link broke.
+    pub(crate) hinted: Option<Instant>,
     /// The exchange of state in which it was last found to be the same on both sides.
     pub(crate) agreed_in: u64,
     /// It joined here, and is not told on before it has answered a ping.
@@ -308,6 +310,7 @@ impl<I: MemberId> Entry<I> {
             heard: None,
             suspicion: None,
             told: None,
+            hinted: None,
             agreed_in: 0,
             is_unproven: false,
             is_retired: false,

@@ -10,6 +10,7 @@ use crate::fault;
 pub(crate) struct Suspicion<I> {
     started: Instant,
     last_called: bool,
+    reminded: Instant,
     /// The newest evidence of life that others told of.
     pub(crate) evidence_told: Option<Instant>,
     /// Who found it silent: distinct, the first one first, at most one and [`CONFIRMATIONS_MAX`].
@@ -25,6 +26,7 @@ impl<I: PartialEq + Clone> Suspicion<I> {
         Self {
             started: now,
             last_called: false,
+            reminded: now,
             evidence_told: None,
             accusers: Vec::new(),
             is_called_dead: false,
@@ -60,6 +62,21 @@ impl<I: PartialEq + Clone> Suspicion<I> {
 
     pub(crate) fn postpone(&mut self, until: Instant) {
         self.not_before = self.not_before.max(Some(until));
+    }
+
+    /// Whether an accuser is to tell the suspect of it once more, which counts as done then.
+    ///
+    /// The first word of it may have been lost, with all its repetitions where the accuser was cut off for a while.
+    pub(crate) fn reminds(&mut self, config: &Config, now: Instant) -> bool {
+        let is_due = now >= self.next_reminder(config);
+        if is_due {
+            self.reminded = now;
+        }
+        is_due
+    }
+
+    pub(crate) fn next_reminder(&self, config: &Config) -> Instant {
+        self.reminded + config.dead_after / 2
     }
 
     /// What is to be done about it at `now`.

@@ -55,6 +55,22 @@ impl<I: MemberId> Swim<I> {
         self.probes.push(Probe { target, stamp, first, ends_at, helpers: None });
     }
 
+    /// Asks a member whose link broke. A link that is refused breaks again and again, and those of half a cluster
+    /// break at one moment; so each member is asked once per interval, none that this one accuses already, and no
+    /// more at a time than leave room for news.
+    pub(super) fn probe_at_hint(&mut self, target: Slot) {
+        let (now, interval) = (self.now, self.config.probe_interval);
+        let expected = self.in_flight.len() + PROBE_TRANSMITS * self.probes.len();
+        if self.accuses(target) || expected > self.config.in_flight_max / 2 {
+            return;
+        }
+        let entry = self.members.at_mut(target);
+        if entry.hinted.is_none_or(|hinted| now >= hinted + interval) {
+            entry.hinted = Some(now);
+            self.probe(target);
+        }
+    }
+
     fn ping(&mut self, target: Slot, purpose: Purpose<I>, deadline: Instant) -> TransmitId {
         let body = Body::Ping { target: self.members.at(target).member.id.clone() };
         self.send(self.addr_of(target), TransmitKind::PingDirect, purpose, body, deadline)
@@ -174,3 +190,6 @@ impl<I: MemberId> Swim<I> {
         self.in_flight.iter().filter(|in_flight| matches!(in_flight.purpose, Purpose::Relay { .. })).count()
     }
 }
+
+/// What a probe that fails sends, with the usual number of helpers.
+const PROBE_TRANSMITS: usize = 6;

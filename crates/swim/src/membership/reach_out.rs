@@ -120,8 +120,8 @@ impl<I: MemberId> Swim<I> {
         pause
     }
 
-    /// Members drop a record at different moments. From half of the time on it is therefore in no digest and no
-    /// exchange, and whoever does not know it does not take it.
+    /// Members drop a record at different moments. From half of the time on it is therefore in no digest, and whoever
+    /// does not know it does not take it.
     fn forget_the_long_gone(&mut self) {
         let (now, after) = (self.now, self.config.forget_after);
         let age = |since: Instant| now.saturating_duration_since(since);

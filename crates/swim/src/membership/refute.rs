@@ -17,7 +17,9 @@ impl<I: MemberId> Swim<I> {
         if !self.is_running() {
             return;
         }
-        if heard.epoch > local.epoch || (heard.stamp() == local.stamp() && !is_minted_here) {
+        // Nobody else raises an incarnation, or says anything else of it.
+        let is_of_other = heard.stamp() >= local.stamp() && !is_minted_here;
+        if heard.epoch > local.epoch || is_of_other {
             if !self.on_other_process(heard.to_member(None), via) {
                 return;
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use super::leave::Phase;
 use super::{Swim, Timer};
 use crate::fault;
 use crate::member::{MemberId, State};
@@ -68,20 +69,34 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
-    /// Takes a suspicion as far as it is due.
+    /// Takes a suspicion as far as it is due. Whoever has left judges nobody.
     pub(super) fn on_suspicion(&mut self, slot: Slot) {
+        if self.phase == Phase::Gone {
+            return;
+        }
         let patience = self.patience();
-        let now = self.now;
+        let (now, accuses) = (self.now, self.accuses(slot));
         let entry = self.members.at_mut(slot);
         let evidence = entry.evidence();
         let Some(suspicion) = &mut entry.suspicion else {
             return;
         };
         match suspicion.step(evidence, patience, &self.config, now) {
+            Step::Wait(until) if accuses => {
+                let is_reminded = suspicion.reminds(&self.config, now);
+                let until = until.min(suspicion.next_reminder(&self.config));
+                self.timers.arm(Timer::Suspicion(slot), until);
+                if is_reminded {
+                    self.tell(slot, false);
+                }
+            }
             Step::Wait(until) => self.timers.arm(Timer::Suspicion(slot), until),
             Step::LastCall(until) => {
                 self.timers.arm(Timer::Suspicion(slot), until);
                 self.spread(slot);
+                if accuses {
+                    self.tell(slot, false);
+                }
             }
             Step::Die => {
                 let mut member = entry.member.clone();
@@ -91,6 +106,12 @@ impl<I: MemberId> Swim<I> {
                 self.spread(slot);
             }
         }
+    }
+
+    /// Whether an own probe found the suspect silent.
+    pub(super) fn accuses(&self, slot: Slot) -> bool {
+        let suspicion = self.members.at(slot).suspicion.as_ref();
+        suspicion.is_some_and(|suspicion| suspicion.accusers.contains(&self.local().id))
     }
 
     /// In clusters below four there may be nobody left to confirm.

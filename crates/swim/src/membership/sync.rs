@@ -90,7 +90,7 @@ impl<I: MemberId> Swim<I> {
         codec::encode_record(into, self.members.local(), Duration::ZERO, &[]);
         if let Stage::Push(after) = &exchange.stage {
             let (buckets, number) = (exchange.buckets, exchange.number);
-            let is_wanted = |entry: &Entry<I>| entry.agreed_in != number && is_in(buckets, entry);
+            let is_wanted = |entry: &Entry<I>| is_to_tell(entry, buckets, number);
             let last = self.add_page(into, after.as_ref(), is_wanted);
             exchange.stage = last.map_or(Stage::Pushed, |last| Stage::Push(Some(last)));
         }
@@ -218,16 +218,21 @@ impl<I: MemberId> Swim<I> {
     }
 
     fn has_to_push(&self, exchange: &Exchange<I>, after: Option<&I>) -> bool {
-        let is_wanted =
-            |entry: &Entry<I>| entry.agreed_in != exchange.number && is_in(exchange.buckets, entry);
+        let is_wanted = |entry: &Entry<I>| is_to_tell(entry, exchange.buckets, exchange.number);
         let mut rest = self.members.after(after).filter(|entry| entry.member.id != self.local().id);
         rest.any(is_wanted)
     }
 }
 
-/// Whether a record takes part in an exchange of these buckets.
+/// Whether a record takes part in an exchange of these buckets. One that is to be forgotten soon does: who holds it as
+/// younger learns its age.
 fn is_in<I: MemberId>(buckets: u16, entry: &Entry<I>) -> bool {
-    buckets & (1 << entry.bucket()) != 0 && !entry.is_retired
+    buckets & (1 << entry.bucket()) != 0
+}
+
+/// Whether the other side, which has told what it knows, lacks a record.
+fn is_to_tell<I: MemberId>(entry: &Entry<I>, buckets: u16, number: u64) -> bool {
+    is_in(buckets, entry) && entry.agreed_in != number && !entry.is_retired
 }
 
 /// After so many half intervals without agreement an exchange is made though there is news.

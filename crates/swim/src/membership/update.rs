@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::Swim;
 use super::Timer;
-use super::leave::Phase;
 use crate::fault;
 use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
 use crate::member_list::Slot;
@@ -60,6 +59,9 @@ impl<I: MemberId> Swim<I> {
         }
         let order = slot.map_or(Ordering::Greater, |slot| update.order(self.members.at(slot)));
         let is_doubted = slot.is_some_and(|slot| self.doubts(update, slot, via));
+        if let (true, Some(slot)) = (order.is_eq(), slot) {
+            self.take_age(slot, update);
+        }
         if order.is_lt() || (order.is_eq() && update.state != State::Suspect) {
             return;
         }
@@ -96,11 +98,7 @@ impl<I: MemberId> Swim<I> {
 
     /// What follows from a newer record of another member besides what it says.
     fn on_applied(&mut self, slot: Slot, update: &Update<'_, I>, is_doubted: bool, via: Via<'_, I>) {
-        if !self.members.at(slot).member.is_up() {
-            let since = self.now.checked_sub(update.age).unwrap_or(self.started);
-            let entry = self.members.at_mut(slot);
-            entry.since = entry.since.min(since);
-        }
+        self.take_age(slot, update);
         if matches!(via, Via::Book) {
             return;
         }
@@ -112,6 +110,17 @@ impl<I: MemberId> Swim<I> {
         self.spread(slot);
         if self.members.at(slot).member.state == State::Suspect {
             self.probe_out_of_turn(slot);
+        }
+    }
+
+    /// Of the dead and departed the greatest age counts that anyone tells of, so that all let go of one at about the
+    /// same time, whenever each has heard of it. No age makes it be forgotten before half of the time is over.
+    fn take_age(&mut self, slot: Slot, update: &Update<'_, I>) {
+        let age = update.age.min(self.config.forget_after / 2);
+        let since = self.now.checked_sub(age).unwrap_or(self.started);
+        let entry = self.members.at_mut(slot);
+        if !entry.member.is_up() {
+            entry.since = entry.since.min(since);
         }
     }
 
@@ -145,14 +154,17 @@ impl<I: MemberId> Swim<I> {
         update.accusers.iter().filter(|it| is_valid(it) && is_other(it)).cloned().collect()
     }
 
-    /// Whether a word of the death of a member that is up here is taken as a suspicion only: when it comes from
-    /// one that may have been cut off, or when this member holds evidence that is too fresh.
+    /// Whether a word of the death of a member that is up here is taken as a suspicion only: when this member holds
+    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead here.
     ///
     /// Both sides of a healed partition call the other's members dead; without doubt they would believe each
     /// other. A suspect that is dead indeed is called so by the own clock soon.
     fn doubts(&self, update: &Update<'_, I>, slot: Slot, via: Via<'_, I>) -> bool {
         let entry = self.members.at(slot);
-        let may_be_cut_off = matches!(via, Via::Exchange(_) | Via::Book);
+        let may_be_cut_off = match via {
+            Via::Exchange(_) | Via::Book => true,
+            Via::Request(from) | Via::Reply(from) => !self.members.is_up(from),
+        };
         update.state == State::Dead
             && entry.member.is_up()
             && !fault::is_off("a word of death is doubted")
@@ -191,9 +203,7 @@ impl<I: MemberId> Swim<I> {
         self.report(before, &member, reason, by);
         let slot = self.members.put(member, &mut self.rng, self.now);
         self.members.at_mut(slot).suspicion = suspicion;
-        if self.phase != Phase::Gone {
-            self.on_suspicion(slot);
-        }
+        self.on_suspicion(slot);
         self.watch_isolation();
         slot
     }

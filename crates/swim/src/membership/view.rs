@@ -39,7 +39,7 @@ impl<I: MemberId> Swim<I> {
         self.members.entry(id)?.heard
     }
 
-    /// When the member's state last changed here.
+    /// When the member's state last changed here; of the dead and departed, when it did at whoever knew first.
     #[must_use]
     pub fn since(&self, id: &I) -> Option<Instant> {
         Some(self.members.entry(id)?.since)

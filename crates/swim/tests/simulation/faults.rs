@@ -27,6 +27,24 @@ fn a_healed_partition_is_whole_again_in_seconds_without_a_further_death() {
     }
 }
 
+/// P8 for one member alone: what it thought of the others while it was cut off kills none of them later.
+#[test]
+fn one_that_was_cut_off_is_whole_again_in_seconds_and_has_nobody_called_dead() {
+    for (count, seconds, seed) in [(48, 12, 0), (48, 13, 1), (48, 18, 2), (96, 14, 3), (96, 25, 4)] {
+        let mut cluster = Cluster::warm(count, seed, Config::default());
+        cluster.run_for(5 * SECOND);
+        cluster.network.split_at(1);
+        cluster.run_for(seconds * SECOND);
+        cluster.network.heal();
+        let healed = cluster.elapsed();
+        let took = cluster.await_for(15 * SECOND, TICK, Cluster::agrees_all_alive);
+        assert!(took.is_some(), "{count} members, {seconds} s: whole within 15 s");
+        cluster.run_for(60 * SECOND);
+        let others = cluster.record.of(What::Dead, healed).filter(|it| it.observer != 0 && it.subject != 0);
+        assert_eq!(others.count(), 0, "{count} members, {seconds} s: those that were never cut off");
+    }
+}
+
 #[test]
 fn a_paused_member_is_alive_again_everywhere_soon_after_it_wakes() {
     for seed in 0..10 {

@@ -97,7 +97,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// When the peer was removed or belongs to another founding; nothing is changed then.
+    /// When the peer was removed or belongs to another founding. SWIM has taken its news then; nothing else is changed.
     pub(crate) fn answer_gossip(
         &mut self,
         host: &Host<'_>,

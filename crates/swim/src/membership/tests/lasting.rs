@@ -46,18 +46,9 @@ fn an_exchange_by_pages_makes_both_sides_equal() {
     me.swim.import([other.swim.local().clone()], me.at(0));
     other.swim.import([me.swim.local().clone()], other.at(0));
     me.outputs();
-    let slot = me.swim.members.slot(&"other".to_owned()).unwrap();
-    me.swim.exchange(me.swim.addr_of(slot), None);
-    let mut pages = 0;
-    let mut payload = Vec::new();
-    while let Some(output) = me.swim.poll_output(&mut payload) {
-        let crate::Output::Transmit(transmit) = output else { continue };
-        assert!(payload.len() <= 4096, "{} bytes", payload.len());
-        let Ok(Received::Reply(reply)) = other.receive_bytes("me", &payload, 1) else { panic!("answered") };
-        assert!(reply.len() <= 4096, "{} bytes", reply.len());
-        me.swim.handle_reply(transmit.id, &reply, me.at(1), me.at(1)).unwrap();
-        pages += 1;
-    }
+    let pages = exchange(&mut me, ("other", &mut other), 1);
+    assert!(pages.iter().all(|bytes| *bytes <= 4096), "{pages:?} bytes");
+    let pages = pages.len() / 2;
     assert_eq!(me.swim.digest(), other.swim.digest());
     assert_eq!(me.swim.members().count(), 305);
     assert!((5..=20).contains(&pages), "{pages} pages");
@@ -84,6 +75,37 @@ fn the_long_gone_leave_the_digest_and_are_forgotten_and_not_taken_from_others() 
     codec::encode_record(&mut bytes, &record("c", 1, 0, State::Dead), old, &[]);
     me.receive_bytes("b", &bytes, 24 * hour + 20_000).unwrap();
     assert_eq!(me.swim.member(&"c".to_owned()), None);
+}
+
+#[test]
+fn members_that_learned_of_a_death_hours_apart_let_go_of_it_together() {
+    let hour = 3_600_000;
+    let (mut me, mut other) = (Subject::knowing(&["x"]), Subject::knowing(&["x"]));
+    other.rename("other");
+    me.swim.import([other.swim.local().clone()], me.at(0));
+    other.swim.import([me.swim.local().clone()], other.at(0));
+    me.stop_probing();
+    other.stop_probing();
+    me.receive(("x", 0), &Body::Gossip, &[record("c", 1, 0, State::Left)], 0).unwrap();
+    other.receive(("x", 0), &Body::Gossip, &[record("c", 1, 0, State::Left)], 6 * hour).unwrap();
+    me.run_to(12 * hour + 10_000);
+    other.run_to(12 * hour + 10_000);
+    assert_ne!(me.swim.digest(), other.swim.digest(), "for one of them half of the time is over");
+    exchange(&mut other, ("me", &mut me), 12 * hour + 11_000);
+    other.run_to(12 * hour + 21_000);
+    assert_eq!(me.swim.digest(), other.swim.digest());
+}
+
+#[test]
+fn one_that_has_left_judges_nobody_and_awaits_nothing() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.swim.leave(me.at(100));
+    me.run_to(5000);
+    let suspicion = [record("b", 1, 0, State::Suspect)];
+    for millis in [6000, 7000] {
+        me.receive(("c", 0), &Body::Gossip, &suspicion, millis).unwrap();
+    }
+    assert_eq!(me.swim.poll_timeout(), None);
 }
 
 #[test]
@@ -207,4 +229,23 @@ fn an_exchange_asks_for_what_differs_only() {
     let (_, _, records) =
         me.reply_to(("b", 0), &Body::Sync { instance: 1, ask: Ask::Differing([0; BUCKETS]) }, &[own], 110);
     assert_eq!(records, ["me 1.0 Alive", "b 1.0 Alive", "c 1.0 Alive", "d 1.0 Alive"]);
+}
+
+/// A whole exchange of state with the member of this name, begun by `me`; returns the lengths of its pages.
+fn exchange(me: &mut Subject, (name, other): (&str, &mut Subject), millis: u64) -> Vec<usize> {
+    me.run_to(millis);
+    me.outputs();
+    let own = me.swim.local().id.clone();
+    let slot = me.swim.members.slot(&name.to_owned()).unwrap();
+    me.swim.exchange(me.swim.addr_of(slot), None);
+    let (mut lengths, mut payload) = (Vec::new(), Vec::new());
+    while let Some(output) = me.swim.poll_output(&mut payload) {
+        let crate::Output::Transmit(transmit) = output else { continue };
+        let Ok(Received::Reply(reply)) = other.receive_bytes(&own, &payload, millis) else {
+            panic!("answered")
+        };
+        lengths.extend([payload.len(), reply.len()]);
+        me.swim.handle_reply(transmit.id, &reply, me.at(millis), me.at(millis)).unwrap();
+    }
+    lengths
 }

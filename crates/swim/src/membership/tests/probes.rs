@@ -155,3 +155,42 @@ fn a_broken_link_hastens_a_probe_and_proves_nothing() {
     assert_eq!(me.outputs(), [sent(TransmitKind::PingDirect, "b", ping("b"), &[])]);
     assert_eq!(me.state_of("b"), (0, State::Alive));
 }
+
+#[test]
+fn a_link_that_keeps_breaking_has_its_member_asked_once_per_interval() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    let mut asked = 0;
+    for millis in (100..3100).step_by(10) {
+        me.swim.handle_link(&"b".to_owned(), Link::Down, me.at(millis));
+        for (id, _) in me.outputs_with_ids() {
+            asked += 1;
+            me.answer(id.unwrap(), 0, &Body::Ack, millis);
+        }
+    }
+    assert_eq!(asked, 3);
+}
+
+#[test]
+fn a_link_that_stays_broken_adds_nothing_to_the_own_accusation() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.stop_probing();
+    me.swim.handle_link(&"b".to_owned(), Link::Down, me.at(100));
+    me.run_to(1100);
+    assert_eq!(me.swim.accusers(&"b".to_owned()), ["me"]);
+    me.swim.handle_link(&"b".to_owned(), Link::Down, me.at(2500));
+    assert_eq!(me.swim.counters().probes, 1);
+}
+
+#[test]
+fn many_links_that_break_at_once_leave_room_for_news() {
+    let names: Vec<_> = (0..400).map(|number| format!("member-{number:03}")).collect();
+    let mut me = Subject::knowing(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    me.stop_probing();
+    for round in 0..8 {
+        names.iter().for_each(|name| me.swim.handle_link(name, Link::Down, me.at(round * 1000)));
+        me.run_to(round * 1000 + 999);
+    }
+    assert!(me.swim.counters().probes > 10);
+    assert!(me.swim.has_room());
+}

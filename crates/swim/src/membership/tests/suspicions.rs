@@ -110,6 +110,38 @@ fn dead_is_only_a_suspicion_to_one_that_has_just_heard_the_member() {
 }
 
 #[test]
+fn dead_is_only_a_suspicion_when_it_is_said_by_one_that_is_thought_dead_itself() {
+    let mut me = Subject::knowing(&["b", "c", "d"]);
+    me.stop_probing();
+    me.receive(("d", 0), &Body::Gossip, &[record("c", 1, 0, State::Dead)], 60_000).unwrap();
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 0, State::Dead)], 61_000).unwrap();
+    assert_eq!(me.events(), [event("dead c 1.0 Dead"), event("suspected b 1.0 Suspect")]);
+}
+
+#[test]
+fn suspect_node_is_reminded_by_its_accusers_until_it_answers() {
+    for accuses in [true, false] {
+        let mut me = Subject::knowing(&["b", "c", "d", "e"]);
+        me.stop_probing();
+        me.receive(("b", 0), &ping("me"), &[], 59_900).unwrap();
+        me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 0, State::Suspect)], 60_000).unwrap();
+        let slot = me.swim.members.slot(&"b".to_owned()).unwrap();
+        me.swim.cancel_probe(slot);
+        if accuses {
+            me.swim.members.at_mut(slot).suspicion.as_mut().unwrap().accusers = vec!["me".to_owned()];
+            me.swim.on_suspicion(slot);
+        }
+        me.run_to(62_000);
+        me.outputs();
+        me.swim.news.clear();
+        me.run_to(74_000);
+        let reminders =
+            me.outputs().into_iter().filter(|out| matches!(out, Out::Sent { to, .. } if to == "b:7500"));
+        assert_eq!(reminders.count(), if accuses { 2 } else { 0 }, "after 5 and 10 s");
+    }
+}
+
+#[test]
 fn merge_state_takes_the_dead_of_another_side_as_suspects() {
     let mut me = Subject::knowing(&["b", "c"]);
     me.stop_probing();

@@ -5,7 +5,7 @@ use quickcheck::quickcheck;
 use super::harness::{Out, Received, Subject, event, local, message, ping, record, sent};
 use crate::member_list::BUCKETS;
 use crate::message::{Ask, Body};
-use crate::{Config, ConfigError, Local, META_BYTES_MAX, State, Swim, TransmitKind};
+use crate::{Config, ConfigError, Local, META_BYTES_MAX, Member, State, Swim, TransmitKind};
 
 #[test]
 fn alive_node_is_idempotent_and_a_change_of_its_metadata_is_an_event() {
@@ -205,7 +205,7 @@ quickcheck! {
         for (place, other) in order.iter().enumerate().take(records.len()) {
             shuffled.swap(place, other % records.len());
         }
-        let view = |records: &[crate::Member<String>]| {
+        let view = |records: &[Member<String>]| {
             let mut me = Subject::knowing(&["c"]);
             me.stop_probing();
             me.receive(("c", 0), &Body::Gossip, records, 100).unwrap();
@@ -213,7 +213,7 @@ quickcheck! {
             me.run_to(60_000);
             me.swim.member(&"b".to_owned()).cloned()
         };
-        let joined = records.iter().cloned().reduce(crate::Member::merge).map(|mut member| {
+        let joined = records.iter().cloned().reduce(Member::merge).map(|mut member| {
             if member.state == State::Suspect {
                 member.state = State::Dead;
             }
@@ -228,4 +228,18 @@ quickcheck! {
         let handled = me.receive_bytes("b", &bytes, 100);
         handled.is_ok() || me.outputs().is_empty()
     }
+}
+
+#[test]
+fn a_higher_incarnation_that_was_never_taken_here_is_another_process_and_answered_once_per_interval() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    me.run_to(20_000);
+    me.outputs();
+    for (millis, incarnation) in [(20_000, 3), (20_300, 5), (20_600, 7)] {
+        let twin = Member { addr: "elsewhere:1".into(), ..record("me", 1, incarnation, State::Alive) };
+        me.receive(("b", 0), &Body::Gossip, &[twin], millis).unwrap();
+    }
+    assert_eq!(me.events(), [event("conflict me 1.3 Alive")]);
+    assert_eq!((me.swim.local().epoch, me.swim.local().incarnation), (2, 0));
 }
