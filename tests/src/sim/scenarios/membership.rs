@@ -30,7 +30,8 @@ pub(super) fn both_sides_of_a_partition_keep_their_own_and_find_the_others_again
     }
     add(&mut world, "n1", "hits", 1)?;
     add(&mut world, "n4", "hits", 2)?;
-    world.run_for(25 * SECOND)?;
+    // Each side has two accusers at most, who doubt themselves as well: they wait for longer than ten seconds.
+    world.run_for(45 * SECOND)?;
     expect(is_called_dead(&world, "n1", "n3") && is_called_dead(&world, "n4", "n2"), "both sides gave up")?;
     for name in ["n1", "n2"] {
         cut_off(&mut world, name, &["n3", "n4"], false);
