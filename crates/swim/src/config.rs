@@ -7,12 +7,12 @@ use crate::error::ConfigError;
 
 /// Rhythms and limits. All members of a cluster should share the rhythms.
 ///
-/// The defaults promise: a crashed member is suspected by 6 s, and called dead not before 10 s after the newest
+/// The defaults promise: a crashed member is suspected within 3 s (by 6 s where messages are lost), and called dead not before 10 s after the newest
 /// direct evidence of its life that anyone holds, by about 11 s where the cluster agrees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// One member is probed per interval. At least `probe_timeout`; 1 s. Shorter finds failures sooner and costs
-    /// two messages per member and interval; longer delays the first suspicion.
+    /// two messages per member and interval; the first suspicion comes within three intervals.
     pub probe_interval: Duration,
     /// After this time without an answer others are asked to try. At most `probe_interval`; 500 ms. It should be
     /// well above the round trip: too short asks helpers all the time, too long leaves them no time.

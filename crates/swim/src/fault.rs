@@ -39,6 +39,8 @@ pub const TIMING_RULES: &[&str] = &[
     "a late member judges nobody",
     // Suspicions are confirmed by chance only, and wait for longer.
     "suspects are probed out of turn",
+    // Who is asked is drawn alone, and by chance nobody asks a member for long.
+    "a member is asked by its predecessor",
     // Members keep their fixed order; two failures in it hide a third for long.
     "the turn is random",
     // The deadline is a fixed time after the suspicion, as in plain SWIM.

@@ -1,6 +1,6 @@
 //! All members with what only this process knows of them, the order in which they are probed, and their digest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -29,8 +29,9 @@ impl Slot {
 
 /// The members, the local one included.
 ///
-/// `ring` holds exactly the others that are up. A member enters it at a random place, and the order is drawn anew
-/// after each round, so the members of a cluster probe in unrelated orders, each every other once in N - 1 rounds.
+/// `ring` and `circle` hold exactly the others that are up. A member enters the ring at a random place, and its order
+/// is drawn anew after each round, so the members of a cluster probe in unrelated orders, each every other once in
+/// N - 1 turns. The order of the circle, by a hash of the id, is the same at all members, so each has a predecessor.
 ///
 /// The digest of a bucket is the sum, without carry, of a hash of each record in it, so it changes in constant
 /// time and depends on no order. Suspicions are no part of it; neither is what is to be forgotten soon, since
@@ -44,6 +45,7 @@ pub(crate) struct MemberList<I> {
     ordered: BTreeMap<I, Slot>,
     ring: Vec<Slot>,
     next: usize,
+    circle: BTreeSet<(u64, Slot)>,
     /// The others that are not up.
     gone: Vec<Slot>,
     buckets: [u64; BUCKETS],
@@ -59,6 +61,7 @@ impl<I: MemberId> MemberList<I> {
             ordered: BTreeMap::new(),
             ring: Vec::new(),
             next: 0,
+            circle: BTreeSet::new(),
             gone: Vec::new(),
             buckets: [0; BUCKETS],
             version: 0,
@@ -104,10 +107,16 @@ impl<I: MemberId> MemberList<I> {
         }
         if was_up == is_up {
             return slot;
-        } else if is_up {
+        }
+        let place = (self.at(slot).id_hash, slot);
+        if is_up {
+            self.circle.insert(place);
             let last = if fault::is_off("the turn is random") { 0 } else { self.ring.len() };
             self.ring.insert(rng.random_range(0..=last), slot);
-        } else if let Some(place) = self.ring.iter().position(|other| *other == slot) {
+            return slot;
+        }
+        self.circle.remove(&place);
+        if let Some(place) = self.ring.iter().position(|other| *other == slot) {
             self.ring.remove(place);
             if place < self.next {
                 self.next -= 1;
@@ -168,6 +177,14 @@ impl<I: MemberId> MemberList<I> {
             }
         }
         None
+    }
+
+    /// The next member on the circle that is alive, not suspected, and `is_free`. In constant time while few are
+    /// suspected.
+    pub(crate) fn successor(&self, is_free: impl Fn(Slot) -> bool) -> Option<Slot> {
+        let own = (self.at(Slot::LOCAL).id_hash, Slot::LOCAL);
+        let onwards = self.circle.range(own..).chain(self.circle.range(..own)).map(|(_, slot)| *slot);
+        onwards.into_iter().find(|slot| self.at(*slot).member.state == State::Alive && is_free(*slot))
     }
 
     fn shuffle(&mut self, rng: &mut SmallRng) {

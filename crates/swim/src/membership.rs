@@ -57,6 +57,8 @@ pub struct Swim<I> {
     sent_news: Vec<Item>,
     seeds: Seeds<I>,
     probes: Vec<Probe>,
+    /// Whose turn it was last: the successor's, or that of one that was drawn.
+    asks_successor: bool,
     in_flight: Vec<InFlight<I>>,
     timers: Timers,
     intents: VecDeque<Intent<I>>,
@@ -117,6 +119,7 @@ impl<I: MemberId> Swim<I> {
             sent_news: Vec::new(),
             seeds: Seeds::new(config.join_backoff),
             probes: Vec::new(),
+            asks_successor: false,
             in_flight: Vec::new(),
             timers,
             intents: VecDeque::new(),

@@ -163,7 +163,7 @@ fn all_agree_though_much_is_lost() -> bool {
 }
 
 fn the_dead_are_soon_suspected() -> bool {
-    (0..6).all(|seed| crash(64, seed, &Config::default()).suspected <= 13 * SECOND / 2)
+    (0..12).all(|seed| crash(64, seed, &Config::default()).suspected <= 3 * SECOND)
 }
 
 fn nobody_is_dead_before_his_time() -> bool {

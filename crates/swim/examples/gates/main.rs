@@ -26,6 +26,7 @@ mod view;
 
 mod bootstrap;
 mod crash;
+mod mass;
 mod partition;
 mod quiet;
 mod slow;
@@ -81,6 +82,7 @@ type Gate = fn(&mut Table, bool);
 
 const GATES: &[(&str, Gate)] = &[
     ("crash", crash::measure),
+    ("mass", mass::measure),
     ("quiet", quiet::measure),
     ("slow", slow::measure),
     ("bootstrap", bootstrap::measure),

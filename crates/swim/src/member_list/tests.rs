@@ -1,6 +1,6 @@
 //! Turns, samples and digests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::SeedableRng;
 
@@ -26,6 +26,40 @@ fn every_member_that_is_up_has_its_turn_once_per_round() {
     let b = list.slot(&"b".to_owned()).unwrap();
     assert_eq!(list.next_in_turn(&mut rng, |slot| slot == b), Some(b));
     assert_eq!(list.next_in_turn(&mut rng, |_| false), None);
+}
+
+#[test]
+fn the_circle_gives_each_member_one_predecessor_and_skips_who_is_not_alive_for_sure() {
+    let now = Instant::now();
+    let mut rng = SmallRng::seed_from_u64(5);
+    let ids: Vec<_> = (0..12).map(|number| format!("n{number}")).collect();
+    let mut lists: BTreeMap<_, _> = ids
+        .iter()
+        .map(|own| {
+            let mut list = MemberList::new(record(own, State::Alive), now);
+            for id in ids.iter().filter(|id| *id != own) {
+                list.put(record(id, State::Alive), &mut rng, now);
+            }
+            (own.clone(), list)
+        })
+        .collect();
+    let next = |list: &MemberList<String>| {
+        let slot = list.successor(|_| true)?;
+        Some(list.at(slot).member.id.clone())
+    };
+    let mut around = vec![ids[0].clone()];
+    for _ in 0..11 {
+        around.extend(next(&lists[&around[around.len() - 1]]));
+    }
+    assert_eq!(around.iter().collect::<BTreeSet<_>>().len(), 12, "all are on the way around: {around:?}");
+    assert_eq!(next(&lists[&around[11]]), Some(around[0].clone()));
+    let list = lists.get_mut(&around[0]).unwrap();
+    list.put(record(&around[1], State::Suspect), &mut rng, now);
+    list.put(record(&around[2], State::Dead), &mut rng, now);
+    assert_eq!(next(list).as_ref(), Some(&around[3]));
+    let taken = list.slot(&around[3]);
+    let free = list.successor(|slot| Some(slot) != taken).unwrap();
+    assert_eq!(list.at(free).member.id, around[4]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, SECOND};
 use crate::record::What;
 
 #[test]
-fn a_crashed_member_is_suspected_by_6_s_and_dead_10_s_after_its_last_word() {
+fn a_crashed_member_is_suspected_by_3_s_and_dead_10_s_after_its_last_word() {
     for count in [2, 3, 8] {
         for seed in 0..40 {
             crash_one(count, 0.0, seed, Config::default());
@@ -124,7 +124,9 @@ fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     let suspected =
         observers.iter().filter_map(|it| cluster.record.first(*it, name, What::Suspected, crashed));
     let after = suspected.min().map(|at| at - crashed);
-    assert!(after.is_some_and(|after| after <= 6 * SECOND), "seed {seed}: suspected after {after:?}");
+    // Its predecessor asks it every two intervals, and waits for an answer for one; a bad network makes that longer.
+    let bound = if cluster.network.loss == 0.0 { 3 * SECOND } else { 6 * SECOND };
+    assert!(after.is_some_and(|after| after <= bound), "seed {seed}: suspected after {after:?}");
     for observer in &observers {
         let dead = cluster.record.first(*observer, name, What::Dead, crashed);
         let dead = dead.unwrap_or_else(|| panic!("seed {seed}: {observer} knows of the death"));

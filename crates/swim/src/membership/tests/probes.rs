@@ -1,5 +1,7 @@
 //! Probes, direct and through helpers.
 
+use std::collections::BTreeSet;
+
 use super::harness::{Out, Received, Subject, event, ping, record, sent};
 use crate::message::Body;
 use crate::{Config, Link, MessageError, SendFailure, State, TransmitKind};
@@ -49,6 +51,47 @@ fn probe_node_asks_helpers_after_the_timeout_and_suspects_after_the_interval() {
 }
 
 #[test]
+fn every_other_turn_is_that_of_the_member_that_follows_on_the_circle() {
+    let ids: Vec<_> = (0..20).map(|number| format!("n{number:02}")).collect();
+    let mut me = Subject::knowing(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut asked = Vec::new();
+    for turn in 1..=20 {
+        me.run_to(1000 * turn);
+        for (id, out) in me.outputs_with_ids() {
+            if let (Some(id), Out::Sent { body: Body::Ping { target }, .. }) = (id, out) {
+                me.answer(id, 0, &Body::Ack, 1000 * turn + 1);
+                asked.push(target);
+            }
+        }
+    }
+    let [first, between]: [BTreeSet<_>; 2] = [0, 1].map(|odd| asked.iter().skip(odd).step_by(2).collect());
+    assert_eq!((asked.len(), first.len()), (20, 1), "{asked:?}");
+    assert_eq!(between.len(), 10, "the others are drawn, none of them twice in a round: {asked:?}");
+}
+
+#[test]
+fn who_is_suspected_is_asked_for_help_only_for_want_of_others() {
+    let others = ["b", "c", "d", "e", "f", "g", "h", "i"];
+    let mut me = Subject::knowing(&others);
+    me.run_to(1000);
+    let [Out::Sent { body: Body::Ping { target }, .. }] = &me.outputs()[..] else {
+        panic!("one probe");
+    };
+    let rest: Vec<_> = others.iter().filter(|id| **id != target && **id != "c").collect();
+    let suspects: Vec<_> = rest[..4].iter().map(|id| record(id, 1, 0, State::Suspect)).collect();
+    me.receive(("c", 0), &Body::Gossip, &suspects, 1100).unwrap();
+    me.outputs();
+    me.run_to(1500);
+    let helpers = me.outputs().into_iter().filter_map(|out| match out {
+        Out::Sent { kind: TransmitKind::PingIndirect, to, .. } => Some(to.replace(":7500", "")),
+        _ => None,
+    });
+    let helpers: BTreeSet<_> = helpers.collect();
+    assert_eq!(helpers.len(), 3);
+    assert!(rest[..4].iter().all(|suspect| !helpers.contains(**suspect)), "{helpers:?}");
+}
+
+#[test]
 fn a_refused_ping_asks_the_helpers_at_once() {
     for why in [SendFailure::Refused, SendFailure::Closed] {
         let mut me = Subject::knowing(&["b", "c"]);
@@ -72,7 +115,7 @@ fn a_helper_that_reached_the_target_ends_the_probe() {
     };
     me.answer(*id, 0, &Body::RelayedAck { target: target.clone(), epoch: 1 }, 1600);
     assert_eq!(me.swim.last_heard(target), Some(me.at(1600)));
-    me.run_to(3000);
+    me.run_to(2500);
     assert_eq!(me.state_of(target), (0, State::Alive));
 }
 
