@@ -25,6 +25,9 @@ mod node;
 #[path = "simulation/record.rs"]
 mod record;
 #[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "simulation/tap.rs"]
+mod tap;
+#[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "simulation/view.rs"]
 mod view;
 

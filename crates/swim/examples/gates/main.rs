@@ -21,6 +21,9 @@ mod node;
 #[path = "../../tests/simulation/record.rs"]
 mod record;
 #[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/simulation/tap.rs"]
+mod tap;
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/simulation/view.rs"]
 mod view;
 

@@ -1,5 +1,4 @@
-//! A seeded cluster of real members in virtual time: a discrete-event simulation, one thread, no sleep, no clock but
-//! to measure what the members' own code takes.
+//! A seeded cluster of real members in virtual time: a discrete-event simulation, one thread, no sleep, no clock.
 //!
 //! One seed decides everything, so one seed gives one trace.
 
@@ -9,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trellis_swim::{Config, Handled, Local, Output, SendFailure, Swim, TransmitId, TransmitKind};
+use trellis_swim::{Config, Handled, Local, Output, Swim, TransmitId, TransmitKind};
 
 use crate::name::{Name, addr_of, number_of};
 use crate::network::Network;
 use crate::node::{Content, Item, Node, Packet, What};
 use crate::record::Record;
+use crate::tap::{Call, Tap};
 
 /// Members by index. Unless said otherwise the member of index `i` has the name and the address of number `i`.
 pub(crate) struct Cluster {
@@ -30,8 +30,8 @@ pub(crate) struct Cluster {
     /// Members from this one on start as members of another cluster.
     pub(crate) foreign_from: usize,
     pub(crate) load: Load,
-    /// Whether the time that the members' code takes is measured.
-    pub(crate) is_measured: bool,
+    /// What so many members, the first ones, are handed from their start on is noted.
+    pub(crate) tapped: usize,
     /// What distinguishes this history from every other.
     pub(crate) trace: u64,
     pub(crate) nodes: Vec<Node>,
@@ -44,12 +44,11 @@ pub(crate) struct Cluster {
     buffer: Vec<u8>,
 }
 
-/// What all members together have sent, and how long their code took.
+/// What all members together have sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Load {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
-    pub(crate) taken: Duration,
 }
 
 impl Cluster {
@@ -63,7 +62,7 @@ impl Cluster {
             later_versions: 0,
             foreign_from: usize::MAX,
             load: Load::default(),
-            is_measured: false,
+            tapped: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             nodes: Vec::new(),
             by_addr: BTreeMap::new(),
@@ -80,16 +79,19 @@ impl Cluster {
     pub(crate) fn warm(count: usize, seed: u64, config: Config) -> Self {
         let mut cluster = Self::new(seed);
         cluster.config = config;
-        for index in 0..count {
-            cluster.add(index as u32);
-        }
-        let book: Vec<_> = (0..count).map(|index| cluster.member(index).local().clone()).collect();
-        for index in 0..count {
-            let now = cluster.now(index);
-            cluster.member_mut(index).import(book.iter().cloned(), now);
-            cluster.drain(index);
-        }
+        cluster.start_warm(count);
         cluster
+    }
+
+    pub(crate) fn start_warm(&mut self, count: usize) {
+        for index in 0..count {
+            self.add(index as u32);
+        }
+        let book: Vec<_> = (0..count).map(|index| self.member(index).local().clone()).collect();
+        for index in 0..count {
+            self.hand(index, Call::Import(book.clone()));
+            self.drain(index);
+        }
     }
 
     /// `count` members that join through the first, one second after their start.
@@ -125,14 +127,17 @@ impl Cluster {
         let addr = addr_of(node.addr);
         let id = if index < self.foreign_from { CLUSTER } else { CLUSTER + 1 };
         let local = Local { id: node.name, epoch, addr, meta: boot.to_le_bytes().to_vec() };
-        let mut swim = Swim::new(self.config.clone(), local, id, boot, now).expect("a valid configuration");
-        if remembers {
-            swim.import(std::mem::take(&mut node.book), now);
-        }
-        (node.swim, node.boot) = (Some(swim), boot);
+        let config = self.config.clone();
+        let tap = Tap { config, local, cluster: id, seed: boot, started: now, calls: Vec::new() };
+        (node.swim, node.boot) = (Some(tap.start()), boot);
+        node.tap = (index < self.tapped).then_some(tap);
         (node.paused_until, node.wake_at) = (0, None);
         node.backlog.clear();
         node.deferred.clear();
+        if remembers {
+            let book = std::mem::take(&mut node.book);
+            self.hand(index, Call::Import(book));
+        }
         self.record.on_start(index);
         self.drain(index);
     }
@@ -230,6 +235,11 @@ impl Cluster {
         Duration::from_micros(self.elapsed)
     }
 
+    /// What clocks without an offset show.
+    pub(crate) fn moment(&self) -> Instant {
+        self.start + self.elapsed()
+    }
+
     pub(crate) fn random_index(&mut self) -> usize {
         self.rng.random_range(0..self.nodes.len())
     }
@@ -268,11 +278,7 @@ impl Cluster {
         if self.is_paused(index) || !self.is_running(index) {
             return;
         }
-        let now = self.now(index);
-        self.timed(index, |swim| {
-            swim.handle_timeout(now);
-            assert!(swim.poll_timeout().is_none_or(|next| next > now), "what was due is done");
-        });
+        self.hand(index, Call::Timeout);
         self.drain(index);
     }
 
@@ -314,42 +320,52 @@ impl Cluster {
             }
             return;
         }
-        let now = self.now(to);
         let sender = self.nodes[from].name;
         self.note(&packet);
         match packet.content {
             Content::Request { boot, id, payload } => {
-                let mut reply = std::mem::take(&mut self.buffer);
-                let handled =
-                    self.timed(to, |swim| swim.handle_message(&sender, &payload, now, now, &mut reply));
-                match handled {
-                    Ok(Handled::Replied) => self.reply(to, from, (boot, id), &reply),
-                    Ok(Handled::Deferred(request)) => {
+                match self.hand(to, Call::Request { from: sender, payload }) {
+                    Some(Handled::Replied) => {
+                        let reply = std::mem::take(&mut self.buffer);
+                        self.reply(to, from, (boot, id), &reply);
+                        self.buffer = reply;
+                    }
+                    Some(Handled::Deferred(request)) => {
                         self.nodes[to].deferred.push_back((request, from, boot, id));
                         if self.nodes[to].deferred.len() > BACKLOG_MAX {
                             self.nodes[to].deferred.pop_front();
                         }
                     }
-                    Err(_) => self.send(to, from, true, Content::Failure { boot, id }),
+                    None => self.send(to, from, true, Content::Failure { boot, id }),
                 }
-                self.buffer = reply;
             }
             Content::Reply { boot, id, payload } if boot == self.nodes[to].boot => {
-                // A reply to what has expired is refused.
-                let _ = self.timed(to, |swim| swim.handle_reply(id, &payload, now, now));
+                self.hand(to, Call::Reply { id, payload });
             }
             Content::Failure { boot, id } if boot == self.nodes[to].boot => {
-                self.timed(to, |swim| swim.handle_send_failure(id, SendFailure::Refused, now));
+                self.hand(to, Call::Failure { id });
             }
             Content::Reply { .. } | Content::Failure { .. } => {}
         }
         self.drain(to);
     }
 
+    /// Calls a member; an immediate reply is left in the buffer.
+    fn hand(&mut self, index: usize, call: Call) -> Option<Handled> {
+        let now = self.now(index);
+        let node = &mut self.nodes[index];
+        let swim = node.swim.as_mut().expect("the member runs");
+        let handled = call.hand_to(swim, now, &mut self.buffer);
+        if let Some(tap) = &mut node.tap {
+            tap.calls.push((now, call));
+        }
+        handled
+    }
+
     /// Does what the member asks for, and awaits its next moment.
     fn drain(&mut self, index: usize) {
         let mut payload = std::mem::take(&mut self.buffer);
-        while let Some(output) = self.timed(index, |swim| swim.poll_output(&mut payload)) {
+        while let Some(output) = self.member_mut(index).poll_output(&mut payload) {
             match output {
                 Output::Transmit(transmit) => {
                     let boot = self.nodes[index].boot;
@@ -435,21 +451,6 @@ impl Cluster {
         self.trace = fold(fold(self.trace, head.as_flattened()), payload);
     }
 
-    fn timed<T>(&mut self, index: usize, act: impl FnOnce(&mut Swim<Name>) -> T) -> T {
-        let swim = self.nodes[index].swim.as_mut().expect("the member runs");
-        if !self.is_measured {
-            return act(swim);
-        }
-        let began = Instant::now();
-        let result = act(swim);
-        let taken = began.elapsed();
-        // Longer than any call takes: another process had the processor.
-        if taken < PREEMPTED {
-            self.load.taken += taken;
-        }
-        result
-    }
-
     fn member_mut(&mut self, index: usize) -> &mut Swim<Name> {
         self.nodes[index].swim.as_mut().expect("the member runs")
     }
@@ -491,7 +492,6 @@ fn micros(span: Duration) -> u64 {
 }
 
 const CLUSTER: u64 = 0x7e11;
-const PREEMPTED: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// Some milliseconds of the wall clock, so that epochs are as long on the wire as real ones.
 pub(crate) const EPOCH_BASE: u64 = 1_750_000_000_000;

@@ -5,6 +5,7 @@ mod name;
 mod network;
 mod node;
 mod record;
+mod tap;
 mod view;
 
 mod crash;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use trellis_swim::{Member, RequestId, Swim, TransmitId};
 
 use crate::name::Name;
+use crate::tap::Tap;
 
 /// A process, running or not. Moments and spans are in microseconds.
 pub(crate) struct Node {
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) backlog: VecDeque<Packet>,
     /// Requests to be answered later: of whom, of which process, and which.
     pub(crate) deferred: VecDeque<(RequestId, usize, u64, TransmitId)>,
+    /// What it was handed so far, where that is noted.
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Node {
@@ -45,6 +48,7 @@ impl Node {
             wake_generation: 0,
             backlog: VecDeque::new(),
             deferred: VecDeque::new(),
+            tap: None,
         }
     }
 }

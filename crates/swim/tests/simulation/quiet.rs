@@ -52,3 +52,24 @@ fn a_thousand_members_are_feasible() {
     assert!(cluster.digests_are_equal());
     assert_eq!(cluster.member(999).members().count(), 1000);
 }
+
+/// P16 for one member: the same calls with the same seed, and it is the same.
+#[test]
+fn a_member_that_is_handed_the_same_once_more_does_the_same() {
+    let mut cluster = Cluster::new(4);
+    cluster.network.loss = 0.1;
+    cluster.tapped = 2;
+    cluster.start_warm(6);
+    cluster.run_for(20 * SECOND);
+    cluster.crash(3);
+    cluster.run_for(30 * SECOND);
+    for index in 0..2 {
+        let (swim, _) = cluster.tap(index).replay(cluster.moment());
+        let member = cluster.member(index);
+        assert_eq!((swim.counters(), swim.export()), (member.counters(), member.export()));
+        assert!(
+            swim.counters().deaths > 0 && swim.counters().probes > 40,
+            "of a history with something in it"
+        );
+    }
+}

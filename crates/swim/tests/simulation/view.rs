@@ -4,6 +4,7 @@ use trellis_swim::{State, Swim};
 
 use crate::cluster::Cluster;
 use crate::name::Name;
+use crate::tap::Tap;
 
 impl Cluster {
     pub(crate) fn member(&self, index: usize) -> &Swim<Name> {
@@ -17,6 +18,11 @@ impl Cluster {
     /// Tells the process from earlier ones of the member.
     pub(crate) fn boot(&self, index: usize) -> u64 {
         self.nodes[index].boot
+    }
+
+    /// What one of the members that are noted was handed.
+    pub(crate) fn tap(&self, index: usize) -> &Tap {
+        self.nodes[index].tap.as_ref().expect("what it is handed is noted")
     }
 
     pub(crate) fn epochs(&self) -> Vec<u64> {
