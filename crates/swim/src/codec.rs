@@ -7,7 +7,7 @@
 //!          sync: instance u64 LE, ask · state: instance u64 LE, buckets u16 LE, id or a byte 0 · else nothing
 //! ask      byte 0, 16 digests u64 LE · byte 1, buckets u16 LE, id · byte 2
 //! record   length u16 LE · state u8 · id · epoch varint · incarnation varint · addr · meta ·
-//!          [age varint, ms, unless alive] · [count u8, id*, of a suspect]
+//!          [age varint, ms, unless alive] · [witness id, stamp varint, ms · count u8, accuser id*, of a suspect]
 //! id       length u8 · bytes; addr, meta: length varint · bytes; varint: LEB128
 //! ```
 //!
@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use crate::config::CONFIRMATIONS_MAX;
 use crate::error::MessageError;
+use crate::evidence::SignId;
 use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, META_BYTES_MAX, Member, MemberId, State,
 };
 use crate::member_list::BUCKETS;
-use crate::message::{Ask, Body, Header, Message, Update};
+use crate::message::{Ask, Body, Header, Message, Told, Update};
 
 /// Begins a message; records follow by [`encode_record`]. At most [`HEAD_BYTES_MAX`] bytes.
 pub(crate) fn encode_head<I: MemberId>(into: &mut Vec<u8>, cluster: u64, header: Header, body: &Body<I>) {
@@ -69,11 +70,12 @@ pub(crate) fn encode_head<I: MemberId>(into: &mut Vec<u8>, cluster: u64, header:
 }
 
 /// Appends one record with its length, at most [`RECORD_BYTES_MAX`] bytes. `age` is written unless the member is
-/// alive, `accusers` for a suspect.
+/// alive, the sign of life and the accusers for a suspect.
 pub(crate) fn encode_record<I: MemberId>(
     into: &mut Vec<u8>,
     member: &Member<I>,
     age: Duration,
+    sign: Option<SignId<&I>>,
     accusers: &[I],
 ) {
     let start = into.len();
@@ -88,7 +90,14 @@ pub(crate) fn encode_record<I: MemberId>(
         put_varint(into, millis.min(AGE_MILLIS_MAX));
     }
     if member.state == State::Suspect {
-        let accusers = accusers.get(..ACCUSERS_MAX).unwrap_or(accusers);
+        match sign {
+            Some(SignId { witness, stamp }) => {
+                put_id(into, witness);
+                put_varint(into, stamp);
+            }
+            None => into.push(0),
+        }
+        let accusers = &accusers[..accusers.len().min(ACCUSERS_MAX)];
         into.push(accusers.len() as u8);
         accusers.iter().for_each(|accuser| put_id(into, accuser));
     }
@@ -155,18 +164,21 @@ fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<'_, I>>, Me
     let addr = std::str::from_utf8(addr).map_err(|_| MessageError::Malformed("address is not UTF-8"))?;
     let meta = reader.prefixed(META_BYTES_MAX, "metadata too long")?;
     let age = if state == State::Alive { 0 } else { reader.varint()?.min(AGE_MILLIS_MAX) };
-    let mut accusers = Vec::new();
+    let mut told = Told { age: Duration::from_millis(age), ..Told::nothing() };
     if state == State::Suspect {
+        told.sign = match reader.optional_id()? {
+            Some(witness) => Some(SignId { witness, stamp: reader.varint()? }),
+            None => None,
+        };
         let count = usize::from(reader.byte()?);
         if count > ACCUSERS_MAX {
             return Err(MessageError::Malformed("too many accusers"));
         }
         for _ in 0..count {
-            accusers.push(reader.id()?);
+            told.accusers.push(reader.id()?);
         }
     }
-    let age = Duration::from_millis(age);
-    Ok(Some(Update { id, epoch, incarnation, state, addr, meta, age, accusers }))
+    Ok(Some(Update { id, epoch, incarnation, state, addr, meta, told }))
 }
 
 struct Reader<'a> {
@@ -317,6 +329,8 @@ pub(crate) const RECORD_BYTES_MAX: usize = 2
     + (2 + ADDR_BYTES_MAX)
     + (2 + META_BYTES_MAX)
     + 5
+    + (1 + ID_BYTES_MAX)
+    + 10
     + 1
     + ACCUSERS_MAX * (1 + ID_BYTES_MAX);
 /// The longest head: a request for an exchange of state with all digests.

@@ -74,6 +74,22 @@ impl Config {
         Self { dead_after: Duration::from_secs(6), suspicion_max: Duration::from_secs(14), ..Self::default() }
     }
 
+    /// For round trips of 300 ms to a second, as by satellite: probes every 3 s, dead after 25 s of silence. Up to 300
+    /// ms the defaults do.
+    #[must_use]
+    pub fn wan() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(3),
+            probe_timeout: Duration::from_secs(1),
+            suspicion_min: Duration::from_secs(10),
+            dead_after: Duration::from_secs(25),
+            suspicion_max: Duration::from_secs(60),
+            sync_interval: Duration::from_secs(5),
+            leave_timeout: Duration::from_secs(5),
+            ..Self::default()
+        }
+    }
+
     /// Checks every range and relation.
     ///
     /// # Errors
@@ -169,6 +185,7 @@ mod tests {
     fn the_shipped_settings_are_valid() {
         assert_eq!(Config::default().validate(), Ok(()));
         assert_eq!(Config::fast().validate(), Ok(()));
+        assert_eq!(Config::wan().validate(), Ok(()));
         assert_eq!(Config::fast().dead_after, Duration::from_secs(6));
     }
 

@@ -45,6 +45,8 @@ pub const TIMING_RULES: &[&str] = &[
     "the turn is random",
     // The deadline is a fixed time after the suspicion, as in plain SWIM.
     "suspicions carry the age of the evidence",
+    // Where messages take long, members take what they are told back for fresher evidence, again and again.
+    "a sign of life has a name",
 ];
 
 /// Switches off this rule, and every other one of this crate on; returns false for a name that is not of this crate.

@@ -44,6 +44,7 @@ mod output;
 
 mod awareness;
 mod dissemination;
+mod evidence;
 mod member;
 mod member_list;
 mod suspicion;

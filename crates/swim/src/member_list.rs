@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
+use crate::evidence::Sign;
 use crate::fault;
 use crate::member::{Member, MemberId, State};
 use crate::suspicion::Suspicion;
@@ -348,11 +349,22 @@ impl<I: MemberId> Entry<I> {
         self.member = member;
     }
 
-    /// The newest evidence of life that this process holds or was told of. A member that nobody has heard counts
-    /// as heard when it became known.
+    /// The newest evidence of life that this process holds or was told of.
     pub(crate) fn evidence(&self) -> Instant {
-        let told = self.suspicion.as_ref().and_then(|suspicion| suspicion.evidence_told);
-        self.heard.max(told).unwrap_or(self.up_since)
+        self.sign_told().map_or(self.own_evidence(), |sign| sign.at)
+    }
+
+    /// A member that was not heard here counts as heard when it became known.
+    pub(crate) fn own_evidence(&self) -> Instant {
+        self.heard.unwrap_or(self.up_since)
+    }
+
+    /// The newest evidence of life that others told of, when it is newer than the own one.
+    pub(crate) fn sign_told(&self) -> Option<&Sign<I>> {
+        let newest = self.suspicion.as_ref()?.signs.newest()?;
+        // Who has heard nothing itself has little to say against it.
+        let is_newer = newest.at > self.own_evidence() || self.heard.is_none();
+        is_newer.then_some(newest)
     }
 
     /// What is told of the record's age: of a suspect that of the newest evidence of its life, else that of the

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use crate::evidence::SignId;
 use crate::member::{Member, MemberId, State};
 use crate::member_list::{BUCKETS, Entry, content_hash};
 
@@ -93,11 +94,25 @@ pub(crate) struct Update<'a, I> {
     pub(crate) state: State,
     pub(crate) addr: &'a str,
     pub(crate) meta: &'a [u8],
+    pub(crate) told: Told<I>,
+}
+
+/// What is told with a record that is no part of it: of how it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told<I> {
     /// Of a suspect: how old the newest evidence of its life is that the sender knows of. Of a dead or departed
     /// member: for how long it has been so. Ages travel as durations, so no two clocks are compared.
     pub(crate) age: Duration,
+    /// Of a suspect: what that evidence is.
+    pub(crate) sign: Option<SignId<I>>,
     /// Of a suspect: who found it silent.
     pub(crate) accusers: Vec<I>,
+}
+
+impl<I> Told<I> {
+    pub(crate) fn nothing() -> Self {
+        Self { age: Duration::ZERO, sign: None, accusers: Vec::new() }
+    }
 }
 
 impl<'a, I: MemberId> Update<'a, I> {
@@ -110,8 +125,7 @@ impl<'a, I: MemberId> Update<'a, I> {
             state: member.state,
             addr: &member.addr,
             meta: &member.meta,
-            age: Duration::ZERO,
-            accusers: Vec::new(),
+            told: Told::nothing(),
         }
     }
 

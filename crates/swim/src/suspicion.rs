@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{CONFIRMATIONS_MAX, Config};
+use crate::evidence::{Sign, Signs};
 use crate::fault;
 
 /// One member's suspicion, from the first word of it here until it is refuted or the member is dead.
@@ -11,8 +12,8 @@ pub(crate) struct Suspicion<I> {
     started: Instant,
     last_called: bool,
     reminded: Instant,
-    /// The newest evidence of life that others told of.
-    pub(crate) evidence_told: Option<Instant>,
+    /// The evidence of its life that others told of.
+    pub(crate) signs: Signs<I>,
     /// Who found it silent: distinct, the first one first, at most one and [`CONFIRMATIONS_MAX`].
     pub(crate) accusers: Vec<I>,
     /// Someone called it dead: there is nothing to wait for but the silence.
@@ -27,21 +28,20 @@ impl<I: PartialEq + Clone> Suspicion<I> {
             started: now,
             last_called: false,
             reminded: now,
-            evidence_told: None,
+            signs: Signs::new(),
             accusers: Vec::new(),
             is_called_dead: false,
             not_before: None,
         }
     }
 
-    /// Takes in that someone has evidence of this age.
+    /// Takes in a sign of life that someone else had.
     ///
-    /// A suspect that still speaks hears of the suspicion within two probe intervals and refutes it, so evidence
-    /// told of is believed no further: `cap`. That bounds how far the time a message travels, which makes evidence
-    /// look younger with every hop, can add up.
-    pub(crate) fn hear(&mut self, age: Duration, cap: Duration, now: Instant) {
-        let told = now.checked_sub(age).map(|at| at.min(self.started + cap));
-        self.evidence_told = self.evidence_told.max(told);
+    /// A suspect that still speaks hears of the suspicion within two probe intervals and refutes it, so signs are
+    /// believed to be no younger than that: `cap`. So nobody keeps the dead alive by what he says.
+    pub(crate) fn hear(&mut self, sign: Sign<I>, cap: Duration) {
+        let at = sign.at.min(self.started + cap);
+        self.signs.hear(Sign { at, ..sign });
     }
 
     /// Takes in an accuser and returns whether it is a further one.
@@ -158,6 +158,7 @@ const PLAIN_LEAD: Duration = Duration::from_millis(1500);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::SignId;
 
     #[test]
     fn death_comes_ten_seconds_after_the_newest_evidence_and_four_after_the_suspicion() {
@@ -170,16 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn the_youngest_evidence_told_of_wins_and_is_not_believed_beyond_two_intervals() {
+    fn the_youngest_sign_told_of_wins_and_is_not_believed_beyond_two_intervals() {
         let cap = Duration::from_secs(2);
         let at = moments();
         let mut suspicion = Suspicion::<u64>::new(at(20));
-        suspicion.hear(Duration::from_secs(5), cap, at(20));
-        assert_eq!(suspicion.evidence_told, Some(at(15)));
-        suspicion.hear(Duration::from_secs(9), cap, at(21));
-        assert_eq!(suspicion.evidence_told, Some(at(15)));
-        suspicion.hear(Duration::ZERO, cap, at(25));
-        assert_eq!(suspicion.evidence_told, Some(at(22)));
+        let mut newest_after = |witness, second| {
+            suspicion.hear(Sign { id: SignId { witness, stamp: 0 }, at: at(second) }, cap);
+            suspicion.signs.newest().unwrap().at
+        };
+        assert_eq!(newest_after(1, 15), at(15));
+        assert_eq!(newest_after(2, 12), at(15));
+        assert_eq!(newest_after(3, 25), at(22));
     }
 
     #[test]

@@ -63,6 +63,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("the dead are soon suspected", the_dead_are_soon_suspected),
     ("nobody is dead before his time", nobody_is_dead_before_his_time),
     ("all know in time", all_know_in_time),
+    ("all know in time far away", all_know_in_time_far_away),
 ];
 
 fn who_wakes_is_alive_again() -> bool {
@@ -177,6 +178,15 @@ fn all_know_in_time() -> bool {
     (0..8).all(|seed| crash(64, seed, &Config::default()).all_know <= 12 * SECOND)
 }
 
+/// With round trips of 100 to 300 ms.
+fn all_know_in_time_far_away() -> bool {
+    (0..6).all(|seed| {
+        let mut cluster = Cluster::warm(8, seed, Config::default());
+        cluster.network.delay = 50_000..150_000;
+        crash_in(&mut cluster).all_know <= 12 * SECOND
+    })
+}
+
 /// How one crash was noticed.
 struct Crash {
     suspected: Duration,
@@ -187,14 +197,18 @@ struct Crash {
 fn crash(count: usize, seed: u64, config: &Config) -> Crash {
     let mut cluster = Cluster::warm(count, seed, config.clone());
     cluster.network.loss = 0.05;
-    let jitter = cluster.random_millis(2000);
+    crash_in(&mut cluster)
+}
+
+fn crash_in(cluster: &mut Cluster) -> Crash {
+    let (jitter, count) = (cluster.random_millis(2000), cluster.count());
     cluster.run_for(5 * SECOND + jitter);
     let (victim, crashed) = (cluster.random_index(), cluster.elapsed());
     cluster.crash(victim);
     cluster.run_for(WINDOW);
     let subject = cluster.name(victim).0;
     let at = |what| cluster.record.of(what, crashed).filter(|it| it.subject == subject).map(|it| it.at);
-    let in_time = cluster.record.last_heard(victim) + config.dead_after;
+    let in_time = cluster.record.last_heard(victim) + cluster.config.dead_after;
     let is_complete = at(What::Dead).count() == count - 1;
     Crash {
         suspected: at(What::Suspected).min().map_or(WINDOW, |at| at - crashed),

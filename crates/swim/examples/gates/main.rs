@@ -34,6 +34,7 @@ mod partition;
 mod quiet;
 mod slow;
 mod table;
+mod wan;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -90,4 +91,5 @@ const GATES: &[(&str, Gate)] = &[
     ("slow", slow::measure),
     ("bootstrap", bootstrap::measure),
     ("partition", partition::measure),
+    ("wan", wan::measure),
 ];

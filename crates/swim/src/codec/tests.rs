@@ -17,10 +17,13 @@ fn the_bytes_of_version_one_are_these() {
         addr: "h:1".into(),
         meta: [9].into(),
     };
-    encode_record(&mut bytes, &suspect, Duration::from_millis(1500), &["a".to_owned()]);
+    let witness = "b".to_owned();
+    let sign = SignId { witness: &witness, stamp: 300 };
+    encode_record(&mut bytes, &suspect, Duration::from_millis(1500), Some(sign), &["a".to_owned()]);
     let head = [7, 0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 0xac, 2, 2, 5, 0, 0, 0, 0, 0, 0, 0, 2, b'n', b'2'];
-    let record = [17, 0, 1, 2, b'n', b'3', 1, 0, 3, b'h', b':', b'1', 1, 9, 0xdc, 0x0b, 1, 1, b'a'];
-    assert_eq!(bytes, [&head[..], &record[..]].concat());
+    let record = [21, 0, 1, 2, b'n', b'3', 1, 0, 3, b'h', b':', b'1', 1, 9];
+    let told = [0xdc, 0x0b, 1, b'b', 0xac, 2, 1, 1, b'a'];
+    assert_eq!(bytes, [&head[..], &record[..], &told[..]].concat());
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn fields_beyond_their_limits_are_refused() {
     let decoded = |member: &Member<String>| {
         let mut bytes = Vec::new();
         encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
-        encode_record(&mut bytes, member, Duration::ZERO, &[]);
+        encode_record(&mut bytes, member, Duration::ZERO, None, &[]);
         decode::<String>(&bytes, 7).map(|message| message.updates.len())
     };
     assert_eq!(decoded(&member(64, 261, 512, EPOCH_MAX)), Ok(1));
@@ -87,7 +90,8 @@ fn the_longest_record_is_as_long_as_said() {
         meta: vec![0; META_BYTES_MAX].into(),
     };
     let mut bytes = Vec::new();
-    encode_record(&mut bytes, &member, Duration::MAX, &vec![member.id.clone(); 5]);
+    let sign = SignId { witness: &member.id, stamp: u64::MAX };
+    encode_record(&mut bytes, &member, Duration::MAX, Some(sign), &vec![member.id.clone(); 5]);
     assert_eq!(bytes.len(), RECORD_BYTES_MAX);
 }
 
@@ -117,8 +121,11 @@ fn the_longest_head_is_as_long_as_said() {
 
 #[test]
 fn too_many_accusers_and_an_id_of_no_bytes_are_refused() {
-    let record = |tail: &[u8]| [&[1, 1, b'b', 1, 0, 0, 0, 0][..], tail].concat();
-    let accusers = |bytes: &[u8]| decode_update::<String>(bytes).map(|update| update.unwrap().accusers.len());
+    let record = |tail: &[u8]| [&[1, 1, b'b', 1, 0, 0, 0, 0, 1, b'w', 7][..], tail].concat();
+    let told = |bytes: &[u8]| decode_update::<String>(bytes).map(|update| update.unwrap().told);
+    let accusers = |bytes: &[u8]| told(bytes).map(|told| told.accusers.len());
+    let of_nobody = told(&[1, 1, b'b', 1, 0, 0, 0, 0, 0, 0]).unwrap();
+    assert_eq!((of_nobody.sign, of_nobody.accusers), (None, vec![]));
     assert_eq!(accusers(&record(&[1, 1, b'c'])), Ok(1));
     assert_eq!(accusers(&record(&[4])), Err(MessageError::Malformed("too many accusers")));
     assert_eq!(accusers(&record(&[1, 0])), Err(MessageError::Malformed("not an id")));
@@ -132,7 +139,7 @@ quickcheck! {
         let records: Vec<_> = decoded
             .updates
             .iter()
-            .map(|update| (update.to_member(None), update.age, update.accusers.clone()))
+            .map(|update| (update.to_member(None), update.told.clone()))
             .collect();
         (decoded.header, &decoded.body, records) == (message.header, &message.body, message.records)
     }
@@ -162,15 +169,16 @@ quickcheck! {
 struct Owned {
     header: Header,
     body: Body<String>,
-    records: Vec<(Member<String>, Duration, Vec<String>)>,
+    records: Vec<(Member<String>, Told<String>)>,
 }
 
 impl Owned {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         encode_head(&mut bytes, 7, self.header, &self.body);
-        for (member, age, accusers) in &self.records {
-            encode_record(&mut bytes, member, *age, accusers);
+        for (member, told) in &self.records {
+            let sign = told.sign.as_ref().map(SignId::as_ref);
+            encode_record(&mut bytes, member, told.age, sign, &told.accusers);
         }
         bytes
     }
@@ -208,7 +216,7 @@ impl Arbitrary for Owned {
     }
 }
 
-fn record(g: &mut Gen) -> (Member<String>, Duration, Vec<String>) {
+fn record(g: &mut Gen) -> (Member<String>, Told<String>) {
     let state = *g.choose(&[State::Alive, State::Suspect, State::Dead, State::Left]).unwrap();
     let mut meta = Vec::arbitrary(g);
     meta.truncate(META_BYTES_MAX);
@@ -222,8 +230,12 @@ fn record(g: &mut Gen) -> (Member<String>, Duration, Vec<String>) {
     };
     let age = Duration::from_millis(u64::from(u32::arbitrary(g)));
     let age = if state == State::Alive { Duration::ZERO } else { age };
-    let count = if state == State::Suspect { usize::arbitrary(g) % (ACCUSERS_MAX + 1) } else { 0 };
-    (member, age, (0..count).map(|_| id(g)).collect())
+    let mut told = Told { age, ..Told::nothing() };
+    if state == State::Suspect {
+        told.sign = bool::arbitrary(g).then(|| SignId { witness: id(g), stamp: u64::arbitrary(g) });
+        told.accusers = (0..usize::arbitrary(g) % (ACCUSERS_MAX + 1)).map(|_| id(g)).collect();
+    }
+    (member, told)
 }
 
 fn id(g: &mut Gen) -> String {

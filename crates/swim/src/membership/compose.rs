@@ -37,7 +37,7 @@ impl<I: MemberId> Swim<I> {
         let limit = self.config.gossip_bytes_max;
         let tells_own = extras.own && into.len() + codec::RECORD_BYTES_MAX <= limit;
         if tells_own {
-            codec::encode_record(into, self.members.local(), Duration::ZERO, &[]);
+            codec::encode_record(into, self.members.local(), Duration::ZERO, None, &[]);
         }
         if !self.news.is_empty() {
             self.add_news(into, to, tells_own);
@@ -80,7 +80,8 @@ impl<I: MemberId> Swim<I> {
 
     pub(super) fn encode(&self, into: &mut Vec<u8>, entry: &Entry<I>) {
         let accusers = entry.suspicion.as_ref().map_or(&[][..], |suspicion| &suspicion.accusers);
-        codec::encode_record(into, &entry.member, entry.age(self.now), accusers);
+        let sign = entry.sign_told().map_or_else(|| self.own_sign(entry), |sign| sign.id.as_ref());
+        codec::encode_record(into, &entry.member, entry.age(self.now), Some(sign), accusers);
     }
 
     pub(super) fn header(&self, wants_record: bool) -> Header {

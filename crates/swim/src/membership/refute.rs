@@ -38,7 +38,7 @@ impl<I: MemberId> Swim<I> {
         };
         teller.into_iter().for_each(|slot| self.tell(slot, true));
         for accuser in
-            heard.accusers.iter().filter_map(|accuser| self.slot_of_up(accuser)).collect::<Vec<_>>()
+            heard.told.accusers.iter().filter_map(|accuser| self.slot_of_up(accuser)).collect::<Vec<_>>()
         {
             if Some(accuser) != teller {
                 self.tell(accuser, true);

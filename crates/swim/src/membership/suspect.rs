@@ -1,14 +1,14 @@
 //! From an accusation to its end: refuted, taken back, or dead.
 
-use std::time::Duration;
-
 use rand::Rng;
 
 use super::leave::Phase;
 use super::{Swim, Timer};
+use crate::evidence::{Sign, SignId};
 use crate::fault;
 use crate::member::{MemberId, State};
-use crate::member_list::Slot;
+use crate::member_list::{Entry, Slot};
+use crate::message::Told;
 use crate::output::DeathReason;
 use crate::suspicion::{EVIDENCE_SLACK, Patience, Step};
 
@@ -38,22 +38,38 @@ impl<I: MemberId> Swim<I> {
 
     /// Takes in what another says of a suspect: who accuses it, and how old its last sign of life is. Tells on what
     /// is news to others.
-    pub(super) fn hear_suspicion(&mut self, slot: Slot, age: Duration, accusers: &[I]) {
+    pub(super) fn hear_suspicion(&mut self, slot: Slot, told: &Told<I>, accusers: &[I]) {
         let (now, cap) = (self.now, 2 * self.config.probe_interval);
+        let sign = self.sign_of(told, Some(slot));
         let entry = self.members.at_mut(slot);
         let before = entry.evidence();
         let Some(suspicion) = &mut entry.suspicion else {
             return;
         };
-        suspicion.hear(age, cap, now);
+        sign.into_iter().for_each(|sign| suspicion.hear(sign, cap));
         let further = accusers.iter().filter(|accuser| suspicion.accuse((*accuser).clone())).count();
         let after = entry.evidence();
         self.on_suspicion(slot);
-        let is_stale = now.checked_sub(age).is_none_or(|told| told + EVIDENCE_SLACK < after);
+        let is_stale = now.checked_sub(told.age).is_none_or(|told| told + EVIDENCE_SLACK < after);
         let is_fresher = after > before + EVIDENCE_SLACK;
         if further > 0 || is_fresher || (is_stale && !self.news.contains(slot)) {
             self.spread(slot);
         }
+    }
+
+    /// The sign of life that comes with a suspicion, unless it is the own one, told back.
+    pub(super) fn sign_of(&self, told: &Told<I>, slot: Option<Slot>) -> Option<Sign<I>> {
+        let id = told.sign.clone()?;
+        let own = slot.map(|slot| self.own_sign(self.members.at(slot)));
+        let is_own = own.is_some_and(|own| *own.witness == id.witness && own.stamp >= id.stamp);
+        let is_own = is_own && !fault::is_off("a sign of life has a name");
+        let at = self.now.checked_sub(told.age).filter(|_| !is_own)?;
+        Some(Sign { id, at })
+    }
+
+    pub(super) fn own_sign(&self, entry: &Entry<I>) -> SignId<&I> {
+        let after = entry.own_evidence().saturating_duration_since(self.started);
+        SignId { witness: &self.local().id, stamp: after.as_millis() as u64 }
     }
 
     /// Whoever first hears of a suspicion asks the suspect, so that of all some do: the suspect hears of it early,

@@ -87,7 +87,7 @@ impl<I: MemberId> Swim<I> {
         into.clear();
         let body = Body::Sync { instance: self.instance, ask };
         codec::encode_head(into, self.cluster, self.header(false), &body);
-        codec::encode_record(into, self.members.local(), Duration::ZERO, &[]);
+        codec::encode_record(into, self.members.local(), Duration::ZERO, None, &[]);
         if let Stage::Push(after) = &exchange.stage {
             let (buckets, number) = (exchange.buckets, exchange.number);
             let is_wanted = |entry: &Entry<I>| is_to_tell(entry, buckets, number);
@@ -114,7 +114,7 @@ impl<I: MemberId> Swim<I> {
         let more_after = self.add_page(&mut records, after, |entry| is_in(differing, entry));
         let body = Body::State { instance: self.instance, differing, more_after };
         codec::encode_head(into, self.cluster, self.header(false), &body);
-        codec::encode_record(into, self.members.local(), Duration::ZERO, &[]);
+        codec::encode_record(into, self.members.local(), Duration::ZERO, None, &[]);
         into.extend_from_slice(&records);
     }
 

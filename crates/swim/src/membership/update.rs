@@ -74,7 +74,7 @@ impl<I: MemberId> Swim<I> {
                 return;
             }
         } else if let (true, Some(slot)) = (order.is_eq(), slot) {
-            self.hear_suspicion(slot, update.age, &accusers);
+            self.hear_suspicion(slot, &update.told, &accusers);
             return;
         }
         if member.state == State::Suspect && accusers.is_empty() && !is_doubted {
@@ -82,12 +82,13 @@ impl<I: MemberId> Swim<I> {
             return;
         }
         self.counters.updates_applied += 1;
-        let (cap, now) = (2 * self.config.probe_interval, self.now);
+        let cap = 2 * self.config.probe_interval;
+        let sign = self.sign_of(&update.told, slot);
         let slot = self.replace(member, DeathReason::Told, |suspicion| {
             if is_doubted {
                 suspicion.is_called_dead = true;
             } else {
-                suspicion.hear(update.age, cap, now);
+                sign.into_iter().for_each(|sign| suspicion.hear(sign, cap));
                 for accuser in accusers {
                     suspicion.accuse(accuser);
                 }
@@ -116,7 +117,7 @@ impl<I: MemberId> Swim<I> {
     /// Of the dead and departed the greatest age counts that anyone tells of, so that all let go of one at about the
     /// same time, whenever each has heard of it. No age makes it be forgotten before half of the time is over.
     fn take_age(&mut self, slot: Slot, update: &Update<'_, I>) {
-        let age = update.age.min(self.config.forget_after / 2);
+        let age = update.told.age.min(self.config.forget_after / 2);
         let since = self.now.checked_sub(age).unwrap_or(self.started);
         let entry = self.members.at_mut(slot);
         if !entry.member.is_up() {
@@ -128,7 +129,7 @@ impl<I: MemberId> Swim<I> {
     fn admits(&mut self, update: &Update<'_, I>, slot: Option<Slot>, via: Via<'_, I>) -> bool {
         let Some(slot) = slot else {
             // Of one that is to be forgotten soon, only those know that knew it when it lived.
-            let is_retired = update.age >= self.config.forget_after / 2;
+            let is_retired = update.told.age >= self.config.forget_after / 2;
             if matches!(update.state, State::Dead | State::Left) && is_retired {
                 return false;
             }
@@ -151,7 +152,7 @@ impl<I: MemberId> Swim<I> {
     fn valid_accusers(&self, update: &Update<'_, I>) -> Vec<I> {
         let is_valid = |accuser: &I| *accuser != update.id && self.members.slot(accuser).is_some();
         let is_other = |accuser: &I| *accuser != self.local().id;
-        update.accusers.iter().filter(|it| is_valid(it) && is_other(it)).cloned().collect()
+        update.told.accusers.iter().filter(|it| is_valid(it) && is_other(it)).cloned().collect()
     }
 
     /// Whether a word of the death of a member that is up here is taken as a suspicion only: when this member holds

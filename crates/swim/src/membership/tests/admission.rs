@@ -14,7 +14,7 @@ fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
         let mut me = Subject::knowing(&["b", "c"]);
         let mut bytes = message(0, &Body::Gossip, &[]);
         let accusers: Vec<_> = [accuser.to_owned()].into_iter().filter(|id| !id.is_empty()).collect();
-        codec::encode_record(&mut bytes, &record("b", 1, 0, State::Suspect), Duration::ZERO, &accusers);
+        codec::encode_record(&mut bytes, &record("b", 1, 0, State::Suspect), Duration::ZERO, None, &accusers);
         me.receive_bytes("c", &bytes, 100).unwrap();
         assert_eq!(
             (me.state_of("b"), me.swim.counters().updates_refused),
@@ -115,6 +115,6 @@ fn codec_with_stamp(epoch: u64, incarnation: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     codec::encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
     let member: Member<String> = record("b", epoch, incarnation, State::Alive);
-    codec::encode_record(&mut bytes, &member, Duration::ZERO, &[]);
+    codec::encode_record(&mut bytes, &member, Duration::ZERO, None, &[]);
     bytes
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::harness::{Out, Subject, event, message, ping, record, sent};
+use crate::codec;
+use crate::evidence::SignId;
 use crate::input::TransmitId;
 use crate::message::Body;
 use crate::{Config, Event, Output, SendFailure, State, TransmitKind};
@@ -53,15 +55,7 @@ fn probe_node_suspects_a_suspect_too_and_three_accusers_shorten_its_time() {
     let mut me = Subject::knowing(&["b", "c", "d", "e", "f"]);
     me.stop_probing();
     let mut suspicion = |accuser: &str, millis| {
-        let mut bytes = message(0, &Body::Gossip, &[]);
-        let accusers = [accuser.to_owned()];
-        crate::codec::encode_record(
-            &mut bytes,
-            &record("b", 1, 0, State::Suspect),
-            Duration::from_secs(1),
-            &accusers,
-        );
-        me.receive_bytes("f", &bytes, millis).unwrap();
+        me.receive_bytes("f", &suspicion_of_b((accuser, millis), 1000, &[accuser]), millis).unwrap();
         me.swim.accusers(&"b".to_owned()).to_vec()
     };
     assert_eq!(suspicion("c", 20_000), ["c"]);
@@ -141,6 +135,52 @@ fn a_helper_says_that_it_is_well_when_the_target_does_not_answer() {
     assert_eq!(me.outputs(), std::slice::from_ref(&nack), "four fifths of the probe's time");
     me.swim.handle_send_failure(ids[1], SendFailure::Refused, me.at(550));
     assert_eq!(me.outputs(), [nack], "a refusal is told at once");
+}
+
+/// The same sign of life looks younger by the time that a message took, each time it is told of.
+#[test]
+fn a_sign_of_life_that_is_told_back_is_no_fresher_one() {
+    let mut me = Subject::knowing(&["b", "c", "d", "e"]);
+    me.stop_probing();
+    let slot = me.swim.members.slot(&"b".to_owned()).unwrap();
+    me.receive_bytes("c", &suspicion_of_b(("d", 70), 3000, &["c"]), 20_000).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(17_000));
+    me.run_to(24_000);
+    me.outputs();
+    me.receive_bytes("e", &suspicion_of_b(("d", 70), 6800, &["c"]), 24_100).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(17_000));
+    me.receive_bytes("e", &suspicion_of_b(("d", 60), 5000, &["c"]), 24_200).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(17_000), "nor is an earlier one");
+    me.run_to(24_500);
+    assert_eq!(me.outputs(), [], "there is nothing to tell");
+    me.receive_bytes("e", &suspicion_of_b(("d", 71), 6800, &["c"]), 24_600).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(17_800), "but a later one is");
+    me.run_to(24_800);
+    assert_ne!(me.outputs(), []);
+}
+
+#[test]
+fn the_own_sign_of_life_told_back_is_no_news() {
+    let mut me = Subject::knowing(&["b", "c", "d", "e"]);
+    me.stop_probing();
+    let slot = me.swim.members.slot(&"b".to_owned()).unwrap();
+    me.receive(("b", 0), &ping("me"), &[], 19_500).unwrap();
+    me.receive_bytes("c", &suspicion_of_b(("c", 5), 3000, &["c"]), 20_000).unwrap();
+    me.receive_bytes("c", &suspicion_of_b(("me", 19_500), 300, &["c"]), 20_100).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(19_500));
+    me.receive_bytes("c", &suspicion_of_b(("d", 5), 300, &["c"]), 20_100).unwrap();
+    assert_eq!(me.swim.members.at(slot).evidence(), me.at(19_800), "that of another is");
+}
+
+/// News of the suspicion of b, with who had a sign of its life, by which moment of his, and how long ago.
+fn suspicion_of_b((witness, stamp): (&str, u64), age_millis: u64, accusers: &[&str]) -> Vec<u8> {
+    let mut bytes = message(0, &Body::Gossip, &[]);
+    let (witness, age) = (witness.to_owned(), Duration::from_millis(age_millis));
+    let accusers: Vec<_> = accusers.iter().map(|accuser| (*accuser).to_owned()).collect();
+    let suspect = record("b", 1, 0, State::Suspect);
+    let sign = SignId { witness: &witness, stamp };
+    codec::encode_record(&mut bytes, &suspect, age, Some(sign), &accusers);
+    bytes
 }
 
 #[test]

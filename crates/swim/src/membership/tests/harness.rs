@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::codec;
+use crate::evidence::SignId;
 use crate::input::TransmitId;
 use crate::message::{Body, Header, Update};
 use crate::{
@@ -169,14 +170,16 @@ pub(super) fn record(id: &str, epoch: u64, incarnation: u64, state: State) -> Me
     }
 }
 
-/// A message of a process of epoch 1. Suspects are said to have been heard 3 s ago, the dead to be so for as long;
+/// A message of a process of epoch 1. Suspects are said to have been heard by "c" 3 s ago, the dead to be so for as long;
 /// "c" is who accuses.
 pub(super) fn message(incarnation: u64, body: &Body<String>, records: &[Member<String>]) -> Vec<u8> {
     let header = Header { epoch: 1, incarnation, digest: 0, wants_record: false, is_quiet: false };
     let mut bytes = Vec::new();
     codec::encode_head(&mut bytes, 7, header, body);
+    let c = "c".to_owned();
     for record in records {
-        codec::encode_record(&mut bytes, record, Duration::from_secs(3), &["c".to_owned()]);
+        let sign = Some(SignId { witness: &c, stamp: 1 });
+        codec::encode_record(&mut bytes, record, Duration::from_secs(3), sign, std::slice::from_ref(&c));
     }
     bytes
 }

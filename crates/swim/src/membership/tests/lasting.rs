@@ -72,7 +72,7 @@ fn the_long_gone_leave_the_digest_and_are_forgotten_and_not_taken_from_others() 
     assert_eq!((me.swim.member(&"c".to_owned()), me.swim.counters().members_forgotten), (None, 1));
     let mut bytes = message(0, &Body::Gossip, &[]);
     let old = std::time::Duration::from_secs(13 * 3600);
-    codec::encode_record(&mut bytes, &record("c", 1, 0, State::Dead), old, &[]);
+    codec::encode_record(&mut bytes, &record("c", 1, 0, State::Dead), old, None, &[]);
     me.receive_bytes("b", &bytes, 24 * hour + 20_000).unwrap();
     assert_eq!(me.swim.member(&"c".to_owned()), None);
 }
