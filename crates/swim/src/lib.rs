@@ -47,6 +47,7 @@ mod dissemination;
 mod evidence;
 mod member;
 mod member_list;
+mod round_trip;
 mod suspicion;
 mod timer;
 

@@ -33,6 +33,7 @@ use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, Local, META_BYTES_MAX, Member, MemberId, State,
 };
 use crate::member_list::MemberList;
+use crate::round_trip::RoundTrip;
 use crate::timer::{Timer, Timers};
 
 /// Membership as one member sees it, without a clock, sockets or randomness of its own.
@@ -64,6 +65,7 @@ pub struct Swim<I> {
     intents: VecDeque<Intent<I>>,
     rng: SmallRng,
     awareness: Awareness,
+    round_trip: RoundTrip,
     counters: Counters,
     /// When a digest of another was last the own one.
     agreed: Instant,
@@ -125,6 +127,7 @@ impl<I: MemberId> Swim<I> {
             intents: VecDeque::new(),
             rng,
             awareness: Awareness::new(),
+            round_trip: RoundTrip::new(),
             counters: Counters::default(),
             agreed: now,
             synced: None,

@@ -113,6 +113,8 @@ pub struct Health {
     pub awareness: u32,
     /// By how much the host was late when it was last too late.
     pub lag: Duration,
+    /// The longest time of late from a message to its answer, fading; at most [`Config::probe_timeout`](crate::Config).
+    pub round_trip: Duration,
     /// How many records are still to be told to others.
     pub news_count: usize,
     /// No other member is up.

@@ -109,7 +109,8 @@ impl<I: PartialEq + Clone> Suspicion<I> {
         let due = if fault::is_off("suspicions carry the age of the evidence") {
             self.started + silence - PLAIN_LEAD
         } else {
-            (self.started + config.suspicion_min).max(evidence + silence + EVIDENCE_SLACK)
+            (self.started + config.suspicion_min)
+                .max(evidence + silence + EVIDENCE_SLACK + patience.round_trip)
         };
         self.not_before.map_or(due, |not_before| due.max(not_before))
     }
@@ -117,7 +118,7 @@ impl<I: PartialEq + Clone> Suspicion<I> {
     /// How long it must have been silent: all the longer the fewer accusers there are (Dadgar, Phillips, Currey:
     /// Lifeguard, 2018, section IV-B).
     fn silence(&self, patience: Patience, config: &Config) -> Duration {
-        let Patience { confirmations, awareness } = patience;
+        let Patience { confirmations, awareness, .. } = patience;
         let min = config.dead_after;
         let confirmed = self.accusers.len().saturating_sub(1);
         if self.is_called_dead || confirmed >= confirmations {
@@ -136,6 +137,9 @@ pub(crate) struct Patience {
     pub(crate) confirmations: usize,
     /// The own ill-health.
     pub(crate) awareness: u32,
+    /// The longest of late. A sign of life looks younger by the way that the word of it took, so whoever holds a
+    /// younger one by less may have kept silent.
+    pub(crate) round_trip: Duration,
 }
 
 /// How a suspicion goes on.
@@ -149,8 +153,8 @@ pub(crate) enum Step {
     Die,
 }
 
-/// Evidence that differs by less is not worth a message. Members may so disagree by as much, and none of them is
-/// to be early: every deadline is later by it.
+/// Evidence that differs by less is not worth a message. Members may so disagree by as much and a message's way, and
+/// none of them is to be early: every deadline is later by both.
 pub(crate) const EVIDENCE_SLACK: Duration = Duration::from_millis(100);
 /// What it is measured against: a deadline of 8.5 s after the suspicion, whatever anyone heard.
 const PLAIN_LEAD: Duration = Duration::from_millis(1500);
@@ -168,6 +172,8 @@ mod tests {
         assert_eq!(suspicion.deadline(at(18), NONE, &config), at(28) + EVIDENCE_SLACK);
         assert_eq!(suspicion.deadline(at(3), NONE, &config), at(24));
         assert_eq!(suspicion.deadline(at(18), NONE, &Config::fast()), at(24) + EVIDENCE_SLACK);
+        let far = Patience { round_trip: Duration::from_millis(300), ..NONE };
+        assert_eq!(suspicion.deadline(at(18), far, &config), at(28) + EVIDENCE_SLACK + far.round_trip);
     }
 
     #[test]
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn each_further_accuser_shortens_the_wait_to_its_least() {
         let config = Config::default();
-        let two = Patience { confirmations: 2, awareness: 0 };
+        let two = Patience { confirmations: 2, ..NONE };
         let mut suspicion = Suspicion::new(moments()(0));
         let mut seconds = Vec::new();
         for accuser in [7, 7, 8, 9, 10] {
@@ -208,7 +214,8 @@ mod tests {
         let config = Config::default();
         let mut suspicion = Suspicion::new(moments()(0));
         suspicion.accuse(7);
-        let silence = |awareness| suspicion.silence(Patience { confirmations: 2, awareness }, &config);
+        let silence =
+            |awareness| suspicion.silence(Patience { confirmations: 2, awareness, ..NONE }, &config);
         assert_eq!([0, 1, 8].map(silence), [24, 48, 60].map(Duration::from_secs));
     }
 
@@ -230,5 +237,5 @@ mod tests {
         move |seconds| start + Duration::from_secs(seconds)
     }
 
-    const NONE: Patience = Patience { confirmations: 0, awareness: 0 };
+    const NONE: Patience = Patience { confirmations: 0, awareness: 0, round_trip: Duration::ZERO };
 }

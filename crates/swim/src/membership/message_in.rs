@@ -193,7 +193,7 @@ impl<I: MemberId> Swim<I> {
     fn on_reply(&mut self, in_flight: InFlight<I>, message: Message<'_, I>, received_at: Instant) {
         let Message { header, body, updates, unknown_count } = message;
         self.counters.updates_unknown += unknown_count;
-        let InFlight { id, peer, purpose, .. } = in_flight;
+        let InFlight { id, peer, purpose, sent_at, .. } = in_flight;
         if let (Purpose::Exchange(exchange), Body::State { .. }) = (&purpose, &body) {
             self.on_state(exchange.clone(), &body, &updates);
             if let Some(sender) = updates.first() {
@@ -204,6 +204,9 @@ impl<I: MemberId> Swim<I> {
         let Some(slot) = peer else {
             return;
         };
+        if matches!(body, Body::Ack) {
+            self.round_trip.measure(received_at.saturating_duration_since(sent_at));
+        }
         let peer = self.members.at(slot).member.id.clone();
         self.learn_all(&updates, Via::Reply(&peer));
         self.on_header(&peer, header, received_at);

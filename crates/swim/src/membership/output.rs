@@ -38,6 +38,7 @@ pub(super) struct InFlight<I> {
     pub(super) id: TransmitId,
     pub(super) peer: Option<Slot>,
     pub(super) purpose: Purpose<I>,
+    pub(super) sent_at: Instant,
     pub(super) deadline: Instant,
 }
 
@@ -120,7 +121,8 @@ impl<I: MemberId> Swim<I> {
     ) -> TransmitId {
         self.transmits += 1;
         let id = TransmitId(self.transmits);
-        self.in_flight.push(InFlight { id, peer, purpose, deadline });
+        let sent_at = self.now;
+        self.in_flight.push(InFlight { id, peer, purpose, sent_at, deadline });
         id
     }
 

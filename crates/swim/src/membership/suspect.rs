@@ -134,6 +134,7 @@ impl<I: MemberId> Swim<I> {
     fn patience(&self) -> Patience {
         let peers = self.members.peers_up_count();
         let confirmations = if peers < 3 { 0 } else { self.config.confirmations.min(peers - 1) };
-        Patience { confirmations, awareness: self.awareness.score() }
+        let round_trip = self.round_trip.longest(self.config.probe_timeout);
+        Patience { confirmations, awareness: self.awareness.score(), round_trip }
     }
 }

@@ -58,6 +58,7 @@ impl<I: MemberId> Swim<I> {
         Health {
             awareness: self.awareness.score(),
             lag: self.lag,
+            round_trip: self.round_trip.longest(self.config.probe_timeout),
             news_count: self.news.len(),
             is_isolated: self.is_isolated,
         }
