@@ -58,6 +58,7 @@ impl Field<'_> {
                 *place = match value.as_str()? {
                     "default" => SwimPreset::Standard,
                     "fast" => SwimPreset::Fast,
+                    "wan" => SwimPreset::Wan,
                     _ => return None,
                 }
             }
@@ -73,7 +74,7 @@ impl Field<'_> {
             Self::Count(_) => "a whole number",
             Self::Bytes(_) | Self::OptionalBytes(_) => "a size with its unit, such as \"64MiB\"",
             Self::Time(_) | Self::OptionalTime(_) => "a time with its unit, such as \"500ms\"",
-            Self::Preset(_) => "\"default\" or \"fast\"",
+            Self::Preset(_) => "\"default\", \"fast\" or \"wan\"",
         }
     }
 }

@@ -47,26 +47,38 @@ impl Default for WalConfig {
 pub struct SwimConfig {
     /// The situation that the other values start from. Default [`SwimPreset::Standard`].
     pub preset: SwimPreset,
-    /// Time between two probes. Preset: 1 s; 200 ms to 2 s. Too low: traffic and false alarms; too high: a dead
-    /// member is noticed late.
+    /// Time between two probes. Preset: 1 s (wan: 3 s); 200 ms to 5 s. Too low: traffic and false alarms; too high: a
+    /// dead member is noticed late, after up to three of them.
     pub probe_interval: Option<Duration>,
-    /// Time that a probe has before others are asked to try. Preset: 500 ms; 10 ms to `probe_interval`. Sensible:
-    /// three times the slowest round trip.
+    /// Time that a probe has before others are asked to try. Preset: 500 ms (wan: 1 s); 10 ms to `probe_interval`.
+    /// Sensible: above the slowest round trip.
     pub probe_timeout: Option<Duration>,
-    /// Silence after which a member that nobody reaches is dead. Preset: 10 s (fast: 6 s); 4 s, in which a live
-    /// member hears of its suspicion and denies it, to an hour. Too low: a pause counts as a death; too high: writes
-    /// with `replicas` wait for a ghost.
+    /// Silence after which a member that nobody reaches is dead. Preset: 10 s (fast: 6 s, wan: 25 s); 4 s and two
+    /// probe intervals, in which a live member hears of its suspicion and denies it, to 10 minutes. Too low: a pause
+    /// counts as a death; too high: writes with `replicas` wait for a ghost.
     pub dead_after: Option<Duration>,
 }
 
 /// A set of membership settings named after where it fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SwimPreset {
-    /// Dead after 10 s: any network, busy machines.
+    /// Dead after 10 s: round trips of up to 300 ms, busy machines.
     #[default]
     Standard,
     /// Dead after 6 s: one quiet network, at the price of more false alarms.
     Fast,
+    /// Dead after 25 s: round trips of up to a second.
+    Wan,
+}
+
+impl SwimPreset {
+    pub(crate) fn settings(self) -> trellis_swim::Config {
+        match self {
+            Self::Standard => trellis_swim::Config::default(),
+            Self::Fast => trellis_swim::Config::fast(),
+            Self::Wan => trellis_swim::Config::wan(),
+        }
+    }
 }
 
 /// How deltas reach the other members.

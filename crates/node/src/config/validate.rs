@@ -151,13 +151,17 @@ fn wal(config: &Config, found: &mut Findings) {
 
 fn swim(config: &Config, found: &mut Findings) {
     let swim = &config.swim;
-    let interval = swim.probe_interval.unwrap_or(SECOND);
-    found.time_in_range("swim.probe_interval", swim.probe_interval, 200 * MILLISECOND..=2 * SECOND);
-    found.time_in_range("swim.probe_timeout", swim.probe_timeout, 10 * MILLISECOND..=HOUR);
-    if swim.probe_timeout.unwrap_or(500 * MILLISECOND) > interval {
+    let preset = swim.preset.settings();
+    let interval = swim.probe_interval.unwrap_or(preset.probe_interval);
+    found.time_in_range("swim.probe_interval", swim.probe_interval, 200 * MILLISECOND..=5 * SECOND);
+    found.time_in_range("swim.probe_timeout", swim.probe_timeout, 10 * MILLISECOND..=5 * SECOND);
+    if swim.probe_timeout.unwrap_or(preset.probe_timeout) > interval {
         found.push("swim.probe_timeout", "must be at most swim.probe_interval".to_owned(), None);
     }
-    found.time_in_range("swim.dead_after", swim.dead_after, 4 * SECOND..=HOUR);
+    found.time_in_range("swim.dead_after", swim.dead_after, 4 * SECOND..=600 * SECOND);
+    if swim.dead_after.unwrap_or(preset.dead_after) < 2 * interval {
+        found.push("swim.dead_after", "must be at least twice swim.probe_interval".to_owned(), None);
+    }
 }
 
 fn replication(config: &Config, found: &mut Findings) {

@@ -6,7 +6,7 @@ use trellis_swim::Config as SwimConfig;
 use trellis_wal::Config as WalConfig;
 
 use super::snapshots::Limits as SnapshotLimits;
-use crate::{Config, SwimPreset};
+use crate::Config;
 
 pub(crate) fn wal(config: &Config) -> WalConfig {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -28,14 +28,16 @@ pub(crate) fn snapshots(config: &Config) -> SnapshotLimits {
 }
 
 pub(crate) fn swim(config: &Config) -> SwimConfig {
-    let preset = match config.swim.preset {
-        SwimPreset::Standard => SwimConfig::default(),
-        SwimPreset::Fast => SwimConfig::fast(),
-    };
+    let preset = config.swim.preset.settings();
+    let probe_interval = config.swim.probe_interval.unwrap_or(preset.probe_interval);
+    let dead_after = config.swim.dead_after.unwrap_or(preset.dead_after);
     SwimConfig {
-        probe_interval: config.swim.probe_interval.unwrap_or(preset.probe_interval),
+        probe_interval,
         probe_timeout: config.swim.probe_timeout.unwrap_or(preset.probe_timeout),
-        dead_after: config.swim.dead_after.unwrap_or(preset.dead_after),
+        // A live member has two probes' time to hear of its suspicion, and a single accuser waits for others.
+        suspicion_min: preset.suspicion_min.max(2 * probe_interval).min(dead_after),
+        dead_after,
+        suspicion_max: preset.suspicion_max.max(dead_after * 12 / 5),
         ..preset
     }
 }
@@ -69,5 +71,32 @@ pub(crate) fn peer_server(config: &Config) -> ServerConfig {
         connections_max: config.limits.connections,
         drain_timeout: config.limits.drain_timeout,
         ..ServerConfig::peers()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::SwimPreset;
+
+    /// What the file may say, at its ends and beyond those that were chosen together.
+    #[test]
+    fn every_membership_that_passes_here_is_one_that_the_crate_takes() {
+        let millis = |value| Some(Duration::from_millis(value));
+        for preset in [SwimPreset::Standard, SwimPreset::Fast, SwimPreset::Wan] {
+            for (probe_interval, probe_timeout, dead_after) in [
+                (None, None, None),
+                (millis(200), millis(200), millis(4000)),
+                (millis(200), millis(10), millis(600_000)),
+                (millis(5000), millis(5000), millis(10_000)),
+                (millis(2000), None, millis(4000)),
+            ] {
+                let swim_config = crate::SwimConfig { preset, probe_interval, probe_timeout, dead_after };
+                let swim_config = swim(&Config { swim: swim_config, ..Config::default() });
+                assert_eq!(swim_config.validate(), Ok(()), "{preset:?} {swim_config:?}");
+            }
+        }
     }
 }

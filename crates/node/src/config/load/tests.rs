@@ -116,6 +116,23 @@ fn a_section_that_is_given_a_plain_value_is_told_with_a_setting_of_that_section(
 }
 
 #[test]
+fn a_time_is_measured_against_the_preset_that_it_goes_with() {
+    let problems_of = |preset: &str, flags: &[&str]| {
+        let node = Scratch::new(&MINIMAL.replace("fast", preset));
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        match Config::load(&Sources { flags, ..node.sources() }) {
+            Ok(_) => String::new(),
+            Err(errors) => errors.to_string(),
+        }
+    };
+    assert_eq!(problems_of("wan", &["swim.probe_timeout=2s"]), "");
+    assert!(problems_of("fast", &["swim.probe_timeout=2s"]).contains("at most swim.probe_interval"));
+    assert!(problems_of("wan", &["swim.probe_interval=6s"]).contains("swim.probe_interval"));
+    assert!(problems_of("wan", &["swim.dead_after=5s"]).contains("at least twice swim.probe_interval"));
+    assert!(problems_of("far", &[]).contains("\"fast\" or \"wan\""));
+}
+
+#[test]
 fn other_variables_of_the_same_program_are_no_settings() {
     let node = Scratch::new(MINIMAL);
     let env = vec![("TRELLIS_CONTEXT".to_owned(), "prod".to_owned()), ("PATH".to_owned(), "/bin".to_owned())];
@@ -143,7 +160,7 @@ fn relations_between_settings_are_checked() {
         ("wal.batch_bytes_max=16MiB", "wal.batch_bytes_max"),
         ("wal.pending_bytes_max=1MiB", "wal.pending_bytes_max"),
         ("swim.probe_timeout=2s", "swim.probe_timeout"),
-        ("swim.probe_interval=3s", "swim.probe_interval"),
+        ("swim.probe_interval=4s", "swim.dead_after"),
         ("swim.dead_after=3s", "swim.dead_after"),
         ("replication.window_bytes=1KiB", "replication.window_bytes"),
         ("replication.ring_bytes=1MiB", "replication.ring_bytes"),
