@@ -59,6 +59,7 @@ impl<I: MemberId> Swim<I> {
             awareness: self.awareness.score(),
             lag: self.lag,
             news_count: self.news.len(),
+            broadcasts_count: self.broadcasts.len(),
             is_isolated: self.is_isolated,
         }
     }
