@@ -77,7 +77,7 @@ pub(crate) struct Item {
     pub(crate) stamp: (u64, u64),
     pub(crate) key: Arc<[u8]>,
     pub(crate) payload: Arc<[u8]>,
-    /// Who told it: that one knows.
+    /// Who told it last: that one knows, and the answer to it is not to say it again.
     pub(crate) told_by: Slot,
 }
 
@@ -156,7 +156,12 @@ impl Broadcasts {
         let floor = known.map_or((0, 0), |known| known.floor);
         let earlier = known.and_then(|known| known.by_key.get_key_value(key));
         match earlier {
-            Some((_, known)) if stamp <= known.stamp => return Hearing::Again,
+            Some((_, known)) if stamp <= known.stamp => {
+                if let Some(rank) = known.rank.filter(|_| stamp == known.stamp) {
+                    self.queue.get_mut(&rank).into_iter().for_each(|item| item.told_by = told_by);
+                }
+                return Hearing::Again;
+            }
             None if stamp <= floor => return Hearing::Doubtful,
             _ => {}
         }

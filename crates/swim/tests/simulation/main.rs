@@ -7,6 +7,7 @@ mod node;
 mod record;
 mod view;
 
+mod broadcasts;
 mod crash;
 mod faults;
 mod joining;

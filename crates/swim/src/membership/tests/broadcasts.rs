@@ -88,6 +88,9 @@ fn who_told_it_and_whose_it_is_are_not_told_it() {
         };
         assert_eq!(keys(&reply).len(), expected, "to {asks}");
     }
+    hear(&mut me, "d", &[("b", 1, 5, "k", "v")], 120);
+    let Ok(Received::Reply(reply)) = me.receive(("d", 0), &ping("me"), &[], 130) else { panic!("answered") };
+    assert_eq!(keys(&reply), Vec::<String>::new(), "nor is the one that told it last");
 }
 
 #[test]
