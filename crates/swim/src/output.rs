@@ -96,7 +96,8 @@ pub enum Event<I> {
     /// The local departure is told: the process may stop.
     LeaveDrained,
     /// The host of another member has offered this to all, by [`offer_broadcast`](crate::Swim::offer_broadcast). Each
-    /// offer is reported at most once, and none after a later one of the same origin and key. Some never come.
+    /// offer is reported at most once in an epoch of its origin and for as long as the origin is known, and none after
+    /// a later one of the same origin and key. Some never come.
     Broadcast {
         /// Whose host. It is a member that is known here, and need not be up.
         origin: I,

@@ -166,6 +166,18 @@ fn one_that_has_just_joined_is_heard_here_and_told_on_when_others_are_told_of_it
 }
 
 #[test]
+fn what_is_held_of_a_member_ends_when_it_is_forgotten() {
+    let mut me = Subject::knowing(&["b", "c", "d", "e"]);
+    me.stop_probing();
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 1, State::Left)], 100).unwrap();
+    hear(&mut me, "c", &[("b", 1, 5, "k", "v")], 110);
+    assert_eq!(me.events(), [event("left b 1.1 Left"), event("broadcast of b: k = v")], "it need not be up");
+    assert!(me.swim.forget(&"b".to_owned()));
+    me.run_to(2000);
+    assert_eq!((told(&mut me), me.swim.health().broadcasts_count), (vec![], 0));
+}
+
+#[test]
 fn own_ones_that_come_back_are_not_reported() {
     let mut me = Subject::knowing(&["b"]);
     me.stop_probing();
