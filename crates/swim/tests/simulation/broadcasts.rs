@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use trellis_swim::{BroadcastError, Config, Priority, State};
+use trellis_swim::{BroadcastError, Config, Member, Priority, State};
 
 use crate::cluster::{Cluster, SECOND};
 use crate::crash::check_crash;
+use crate::name::Name;
 use crate::record::What;
 
 /// With other seeds one in a hundred misses somebody.
@@ -100,7 +101,7 @@ fn a_restarted_member_is_heard_anew() {
     assert!(of(1) >= 6 && of(2) >= 6, "one of seven may miss one: {} {}", of(1), of(2));
 }
 
-/// More than can be told: ten times a second each of 64 members offers 200 bytes.
+/// More than can be told: ten times a second each of 64 members offers something short, so that no room is left.
 #[test]
 fn a_flood_delays_no_verdict() {
     let mut cluster = Cluster::warm(64, 6, Config::default());
@@ -121,15 +122,20 @@ fn a_flood_delays_no_exchange_no_joining_and_no_departure() {
     let mut cluster = Cluster::warm(32, 7, Config::default());
     cluster.network.loss = 0.05;
     flood(&mut cluster, 5 * SECOND);
-    // Nobody is told of it: only a digest that differs shows it.
-    cluster.network.split_at(1);
     let began = cluster.elapsed();
-    cluster.with(20, |swim, now| swim.update_meta(vec![42], now).expect("short"));
-    flood(&mut cluster, 3 * SECOND);
-    cluster.network.heal();
-    assert!(await_in_flood(&mut cluster, 3 * SECOND, |cluster| {
-        let name = cluster.name(20);
-        (0..32).all(|it| cluster.member(it).member(&name).is_some_and(|member| *member.meta == [42]))
+    // From a book, so it is no news: only a digest that differs shows it. Were a flood taken for news, digests would
+    // count after 5 s only.
+    let gone = Member {
+        id: Name(99),
+        epoch: 1,
+        incarnation: 0,
+        state: State::Left,
+        addr: "99".into(),
+        meta: [].into(),
+    };
+    cluster.with(5, |swim, now| swim.import([gone], now));
+    assert!(await_in_flood(&mut cluster, 4 * SECOND, |cluster| {
+        (0..32).all(|it| cluster.member(it).member(&Name(99)).is_some())
     }));
     let joined = cluster.add(32);
     cluster.join(joined, &[0]);
@@ -141,7 +147,7 @@ fn a_flood_delays_no_exchange_no_joining_and_no_departure() {
     cluster.leave(11);
     flood(&mut cluster, 3 * SECOND);
     let drained = cluster.record.first(11, name.0, What::LeaveDrained, left).expect("the departure ends");
-    assert!(drained - left <= 2 * SECOND, "after {:?}", drained - left);
+    assert!(drained - left <= SECOND, "after {:?}", drained - left);
     let others = (0..33).filter(|it| *it != 11);
     let told =
         others.filter(|it| cluster.member(*it).member(&name).is_some_and(|it| it.state == State::Left));
@@ -160,7 +166,7 @@ fn await_in_flood(cluster: &mut Cluster, span: Duration, condition: impl Fn(&Clu
         for origin in cluster.running() {
             let key = format!("{origin} at {:?}", cluster.elapsed());
             // What finds no room is none of the members' business.
-            let _ = offer(cluster, origin, &key, vec![1; 200]);
+            let _ = offer(cluster, origin, &key, vec![1; 20]);
         }
         cluster.run_for(SECOND / 10);
     }
