@@ -70,12 +70,12 @@ pub struct Config {
     /// How many broadcasts are held to be told on, own and others', and how many are taken of one message. 0 to 65,536;
     /// 256. With 0 there are none: own ones are refused, and those of others neither reported nor told on.
     pub broadcasts_max: usize,
-    /// How many bytes of their keys and payloads are held. 1,088, which is the longest, to 64 MiB; 256 KiB. What exceeds
-    /// what all members send in some seconds, `burst_fanout * gossip_bytes_max` per `burst_interval` and member, is late
-    /// rather than more.
+    /// How many bytes of their keys and payloads are held. 1,088, which is the longest, to 64 MiB; 256 KiB. A member
+    /// tells about `burst_fanout * gossip_bytes_max` bytes per `burst_interval`, 21 KB/s, and each broadcast as often as
+    /// a piece of news: holding more than that takes in some seconds makes broadcasts late and no more of them heard.
     pub broadcast_bytes_max: usize,
     /// How many broadcasts of others are remembered, so that none is taken twice. `broadcasts_max`, or at least 1, to
-    /// 65,536; 4,096, at some 200 bytes each. With fewer than come while one travels, some of it are missed.
+    /// 65,536; 4,096, at some 200 bytes each. When more come than this while one travels, that one may be missed.
     pub broadcasts_remembered_max: usize,
 }
 

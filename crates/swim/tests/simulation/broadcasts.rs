@@ -105,10 +105,10 @@ fn a_restarted_member_is_heard_anew() {
 #[test]
 fn a_flood_delays_no_verdict() {
     let mut cluster = Cluster::warm(64, 6, Config::default());
-    flood(&mut cluster, 10 * SECOND);
+    flood(&mut cluster, 3 * SECOND);
     let (victim, crashed) = (17, cluster.elapsed());
     cluster.crash(victim);
-    flood(&mut cluster, 20 * SECOND);
+    flood(&mut cluster, 13 * SECOND);
     check_crash(&cluster, victim, crashed, 6);
     let counters = |cluster: &Cluster| *cluster.member(0).counters();
     assert!(counters(&cluster).broadcasts_dropped > 1000, "it was more than could be told");

@@ -120,7 +120,7 @@ fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     check_crash(cluster, victim, crashed, seed);
 }
 
-/// Of a crash some 20 s ago all others know, and came to know in time.
+/// Of a crash some time ago all others know, and came to know in time.
 pub(crate) fn check_crash(cluster: &Cluster, victim: usize, crashed: Duration, seed: u64) {
     let name = cluster.name(victim).0;
     let observers = cluster.running();
