@@ -8,15 +8,19 @@
 //! ask      byte 0, 16 digests u64 LE · byte 1, buckets u16 LE, id · byte 2
 //! record   length u16 LE · state u8 · id · epoch varint · incarnation varint · addr · meta ·
 //!          [age varint, ms, unless alive] · [witness id, stamp varint, ms · count u8, accuser id*, of a suspect]
+//!          or of a broadcast: length u16 LE · byte 128 · id of its origin · epoch varint · version varint ·
+//!          priority u8 · key · payload; key, payload: length varint · bytes
 //! id       length u8 · bytes; addr, meta: length varint · bytes; varint: LEB128
 //! ```
 //!
 //! Flags that are not known, and bytes at the end of a record beyond its known fields, are ignored, and so is a
-//! record in a state that is not known: later versions may add all three. Records run to the end of the message,
-//! so nothing is allocated by a claim of length.
+//! record in a state that is not known: later versions may add all three. A broadcast that is malformed or beyond the
+//! limits is left out and counted: what the hosts say keeps nobody from hearing of members. Records run to the end of
+//! the message, so nothing is allocated by a claim of length.
 
 use std::time::Duration;
 
+use crate::broadcast::{BROADCAST_KEY_BYTES_MAX, BROADCAST_PAYLOAD_BYTES_MAX, Priority, VERSION_MAX};
 use crate::config::CONFIRMATIONS_MAX;
 use crate::error::MessageError;
 use crate::evidence::SignId;
@@ -24,7 +28,7 @@ use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, META_BYTES_MAX, Member, MemberId, State,
 };
 use crate::member_list::BUCKETS;
-use crate::message::{Ask, Body, Header, Message, Told, Update};
+use crate::message::{Ask, Body, Broadcast, Header, Message, Told, Update};
 
 /// Begins a message; records follow by [`encode_record`]. At most [`HEAD_BYTES_MAX`] bytes.
 pub(crate) fn encode_head<I: MemberId>(into: &mut Vec<u8>, cluster: u64, header: Header, body: &Body<I>) {
@@ -101,8 +105,30 @@ pub(crate) fn encode_record<I: MemberId>(
         into.push(accusers.len() as u8);
         accusers.iter().for_each(|accuser| put_id(into, accuser));
     }
-    let length = (into.len() - start - 2) as u16;
-    into[start..start + 2].copy_from_slice(&length.to_le_bytes());
+    put_length(into, start);
+}
+
+/// Appends a broadcast with its length, at most [`BROADCAST_BYTES_MAX`] bytes.
+pub(crate) fn encode_broadcast<I: MemberId>(
+    into: &mut Vec<u8>,
+    origin: &I,
+    (epoch, version): (u64, u64),
+    priority: Priority,
+    (key, payload): (&[u8], &[u8]),
+) {
+    let start = into.len();
+    into.extend_from_slice(&[0, 0, BROADCAST]);
+    put_id(into, origin);
+    put_varint(into, epoch);
+    put_varint(into, version);
+    into.push(match priority {
+        Priority::Low => 0,
+        Priority::Normal => 1,
+        Priority::High => 2,
+    });
+    put_bytes(into, key);
+    put_bytes(into, payload);
+    put_length(into, start);
 }
 
 /// Reads a message of `cluster`. The cluster is checked before anything else.
@@ -140,17 +166,24 @@ pub(crate) fn decode<I: MemberId>(bytes: &[u8], cluster: u64) -> Result<Message<
         },
         other => return Err(MessageError::UnknownKind(other)),
     };
-    let mut updates = Vec::new();
-    let mut unknown_count = 0;
+    let (mut updates, mut broadcasts) = (Vec::new(), Vec::new());
+    let (mut unknown_count, mut spoiled_count) = (0, 0);
     while !reader.bytes.is_empty() {
         let length = usize::from(reader.fixed_u16()?);
         let record = reader.take(length, "record longer than its message")?;
+        if let Some((&BROADCAST, broadcast)) = record.split_first() {
+            match decode_broadcast(broadcast) {
+                Ok(broadcast) => broadcasts.push(broadcast),
+                Err(_) => spoiled_count += 1,
+            }
+            continue;
+        }
         match decode_update(record)? {
             Some(update) => updates.push(update),
             None => unknown_count += 1,
         }
     }
-    Ok(Message { header, body, updates, unknown_count })
+    Ok(Message { header, body, updates, unknown_count, broadcasts, spoiled_count })
 }
 
 fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<'_, I>>, MessageError> {
@@ -179,6 +212,24 @@ fn decode_update<I: MemberId>(record: &[u8]) -> Result<Option<Update<'_, I>>, Me
         }
     }
     Ok(Some(Update { id, epoch, incarnation, state, addr, meta, told }))
+}
+
+fn decode_broadcast<I: MemberId>(record: &[u8]) -> Result<Broadcast<'_, I>, MessageError> {
+    let mut reader = Reader { bytes: record };
+    let origin = reader.id()?;
+    let (epoch, version) = (reader.varint()?, reader.varint()?);
+    if epoch > EPOCH_MAX || version > VERSION_MAX {
+        return Err(MessageError::Malformed("epoch or version beyond its limit"));
+    }
+    let priority = match reader.byte()? {
+        0 => Priority::Low,
+        1 => Priority::Normal,
+        // A later version may know of higher ones.
+        _ => Priority::High,
+    };
+    let key = reader.prefixed(BROADCAST_KEY_BYTES_MAX, "key too long")?;
+    let payload = reader.prefixed(BROADCAST_PAYLOAD_BYTES_MAX, "payload too long")?;
+    Ok(Broadcast { origin, epoch, version, priority, key, payload })
 }
 
 struct Reader<'a> {
@@ -280,6 +331,12 @@ fn put_varint(into: &mut Vec<u8>, mut value: u64) {
     into.push(value as u8);
 }
 
+/// Fills in how long the record is that begins at `start`.
+fn put_length(into: &mut [u8], start: usize) {
+    let length = (into.len() - start - 2) as u16;
+    into[start..start + 2].copy_from_slice(&length.to_le_bytes());
+}
+
 fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(into, bytes.len() as u64);
     into.extend_from_slice(bytes);
@@ -333,6 +390,17 @@ pub(crate) const RECORD_BYTES_MAX: usize = 2
     + 10
     + 1
     + ACCUSERS_MAX * (1 + ID_BYTES_MAX);
+/// The longest broadcast with its length.
+pub(crate) const BROADCAST_BYTES_MAX: usize = 2
+    + 1
+    + (1 + ID_BYTES_MAX)
+    + 9
+    + 9
+    + 1
+    + (1 + BROADCAST_KEY_BYTES_MAX)
+    + (2 + BROADCAST_PAYLOAD_BYTES_MAX);
+/// The longest head of a message that broadcasts ride on: that of a ping.
+pub(crate) const PING_HEAD_BYTES_MAX: usize = 8 + 3 + 9 + 7 + 8 + (1 + ID_BYTES_MAX);
 /// The longest head: a request for an exchange of state with all digests.
 pub(crate) const HEAD_BYTES_MAX: usize = 8 + 3 + 9 + 7 + 8 + (8 + 1 + 8 * BUCKETS);
 /// No message is longer, and none that is longer is read.
@@ -350,6 +418,8 @@ const ACK: u8 = 5;
 const RELAYED_ACK: u8 = 6;
 const RELAYED_NACK: u8 = 7;
 const STATE: u8 = 8;
+/// In the place of a state, which are below.
+const BROADCAST: u8 = 128;
 const ASK_DIFFERING: u8 = 0;
 const ASK_AFTER: u8 = 1;
 const ASK_NOTHING: u8 = 2;

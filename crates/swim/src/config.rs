@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::codec::{HEAD_BYTES_MAX, MESSAGE_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::broadcast::{BROADCAST_KEY_BYTES_MAX, BROADCAST_PAYLOAD_BYTES_MAX};
+use crate::codec::{
+    BROADCAST_BYTES_MAX, HEAD_BYTES_MAX, MESSAGE_BYTES_MAX, PING_HEAD_BYTES_MAX, RECORD_BYTES_MAX,
+};
 use crate::error::ConfigError;
 
 /// Rhythms and limits. All members of a cluster should share the rhythms.
@@ -64,6 +67,16 @@ pub struct Config {
     pub relays_max: usize,
     /// Above so many transmissions without an answer only probes are sent. 16 to 4,096; 256.
     pub in_flight_max: usize,
+    /// How many broadcasts are held to be told on, own and others', and how many are taken of one message. 0 to 65,536;
+    /// 256. With 0 there are none: own ones are refused, and those of others neither reported nor told on.
+    pub broadcasts_max: usize,
+    /// How many bytes of their keys and payloads are held. 1,088, which is the longest, to 64 MiB; 256 KiB. A member
+    /// tells about `burst_fanout * gossip_bytes_max` bytes per `burst_interval`, 21 KB/s, and each broadcast as often as
+    /// a piece of news: holding more than that takes in some seconds makes broadcasts late and no more of them heard.
+    pub broadcast_bytes_max: usize,
+    /// How many broadcasts of others are remembered, so that none is taken twice. `broadcasts_max`, or at least 1, to
+    /// 65,536; 4,096, at some 200 bytes each. When more come than this while one travels, that one may be missed.
+    pub broadcasts_remembered_max: usize,
 }
 
 impl Config {
@@ -118,6 +131,10 @@ impl Config {
         between("gossip_bytes_max", self.gossip_bytes_max, GOSSIP_BYTES_MIN, self.page_bytes_max)?;
         between("relays_max", self.relays_max, 1, 1024)?;
         between("in_flight_max", self.in_flight_max, 16, 4096)?;
+        between("broadcasts_max", self.broadcasts_max, 0, 1 << 16)?;
+        between("broadcast_bytes_max", self.broadcast_bytes_max, BROADCAST_CONTENT_MAX, 64 << 20)?;
+        let remembered_min = self.broadcasts_max.max(1);
+        between("broadcasts_remembered_max", self.broadcasts_remembered_max, remembered_min, 1 << 16)?;
         Ok(())
     }
 }
@@ -146,6 +163,9 @@ impl Default for Config {
             page_bytes_max: 48 << 10,
             relays_max: 64,
             in_flight_max: 256,
+            broadcasts_max: 256,
+            broadcast_bytes_max: 256 << 10,
+            broadcasts_remembered_max: 4096,
         }
     }
 }
@@ -173,9 +193,11 @@ pub(crate) fn between(
 pub(crate) const CONFIRMATIONS_MAX: usize = 2;
 const TICK_MIN: Duration = Duration::from_millis(10);
 const HOUR: Duration = Duration::from_secs(3600);
-/// It holds a head and the longest record.
+/// It holds a head and the longest record, or a head and the longest broadcast.
 const GOSSIP_BYTES_MIN: usize = 1320;
 const _: () = assert!(HEAD_BYTES_MAX + RECORD_BYTES_MAX <= GOSSIP_BYTES_MIN);
+const _: () = assert!(PING_HEAD_BYTES_MAX + BROADCAST_BYTES_MAX <= GOSSIP_BYTES_MIN);
+const BROADCAST_CONTENT_MAX: usize = BROADCAST_KEY_BYTES_MAX + BROADCAST_PAYLOAD_BYTES_MAX;
 
 #[cfg(test)]
 mod tests {
@@ -216,5 +238,7 @@ mod tests {
         assert_eq!(refused(Config { gossip_bytes_max: 50 << 10, ..base() }), "gossip_bytes_max");
         assert_eq!(refused(Config { page_bytes_max: 2 << 20, ..base() }), "page_bytes_max");
         assert_eq!(refused(Config { confirmations: 3, ..base() }), "confirmations");
+        assert_eq!(refused(Config { broadcast_bytes_max: 1087, ..base() }), "broadcast_bytes_max");
+        assert_eq!(refused(Config { broadcasts_max: 5000, ..base() }), "broadcasts_remembered_max");
     }
 }

@@ -54,4 +54,15 @@ pub struct Counters {
     pub members_forgotten: u64,
     /// Messages and records of another live process under the local id.
     pub conflicts: u64,
+    /// Own broadcasts that were taken to be told.
+    pub broadcasts_offered: u64,
+    /// Broadcasts of others that the host was told of.
+    pub broadcasts_received: u64,
+    /// Sendings of broadcasts, own and others'.
+    pub broadcasts_sent: u64,
+    /// Broadcasts, own and others', that are no longer told on, or never were, for want of room.
+    pub broadcasts_dropped: u64,
+    /// Broadcasts that were not taken: of a member or a process that is not known here, malformed or too long, more in
+    /// one message than are held, or so late that it is forgotten whether they were taken before.
+    pub broadcasts_refused: u64,
 }

@@ -78,3 +78,30 @@ pub enum MessageError {
     #[error("the reply does not fit what was sent")]
     UnexpectedReply,
 }
+
+/// A broadcast was not taken; nothing was changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BroadcastError {
+    /// The host asked wrong: a part of it is too long.
+    #[error("{part} of {length} bytes, at most {limit} are taken")]
+    TooLong {
+        /// `key` or `payload`.
+        part: &'static str,
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// So much is held that is at least as urgent and was never sent: try again later, or let it be.
+    #[error("no room among {count_max} broadcasts or {bytes_max} bytes that are held")]
+    Full {
+        /// How many are held at most.
+        count_max: usize,
+        /// How many bytes of keys and payloads are held at most.
+        bytes_max: usize,
+    },
+    /// This member has left: join again first.
+    #[error("this member has left")]
+    HasLeft,
+}

@@ -8,6 +8,8 @@
 //! Members that are slow themselves notice it and grow patient (Lifeguard), those that slept judge nobody by what
 //! they missed, and digests of what is known keep anyone from missing a change for long.
 //!
+//! Hosts may offer broadcasts, which ride in what room is left, as rumours: best effort, in no order but that of one key.
+//!
 //! It does not open connections, read clocks, draw entropy, or prove identities: the host does, over links that
 //! prove the peer's id. It does not agree on a view, elect anyone, or count quorums.
 //!
@@ -43,6 +45,7 @@ mod input;
 mod output;
 
 mod awareness;
+mod broadcast;
 mod dissemination;
 mod evidence;
 mod member;
@@ -63,9 +66,10 @@ mod fault;
 #[cfg(trellis_fault)]
 pub mod fault;
 
+pub use crate::broadcast::{BROADCAST_KEY_BYTES_MAX, BROADCAST_PAYLOAD_BYTES_MAX, Priority};
 pub use crate::config::Config;
 pub use crate::counters::Counters;
-pub use crate::error::{ConfigError, MessageError};
+pub use crate::error::{BroadcastError, ConfigError, MessageError};
 pub use crate::input::{Handled, Link, RequestId, SendFailure, TransmitId};
 pub use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, INCARNATION_MAX, Local, META_BYTES_MAX, Member, MemberId, State,

@@ -1,5 +1,6 @@
 //! The state machine: what one member knows of the cluster and owes it.
 
+mod broadcast;
 mod compose;
 mod gossip;
 mod leave;
@@ -25,6 +26,7 @@ use self::output::{InFlight, Intent};
 use self::probe::Probe;
 use self::reach_out::Seeds;
 use crate::awareness::Awareness;
+use crate::broadcast::{Broadcasts, Rank};
 use crate::config::{Config, between};
 use crate::counters::Counters;
 use crate::dissemination::{Dissemination, Item};
@@ -56,6 +58,9 @@ pub struct Swim<I> {
     news: Dissemination,
     /// Kept to be used again.
     sent_news: Vec<Item>,
+    broadcasts: Broadcasts,
+    /// Kept to be used again. With whether it is out of date.
+    sent_broadcasts: Vec<(Rank, bool)>,
     seeds: Seeds<I>,
     probes: Vec<Probe>,
     /// Whose turn it was last: the successor's, or that of one that was drawn.
@@ -119,6 +124,8 @@ impl<I: MemberId> Swim<I> {
             members: MemberList::new(local, now),
             news: Dissemination::new(),
             sent_news: Vec::new(),
+            broadcasts: Broadcasts::new(),
+            sent_broadcasts: Vec::new(),
             seeds: Seeds::new(config.join_backoff),
             probes: Vec::new(),
             asks_successor: false,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use crate::broadcast::Priority;
 use crate::evidence::SignId;
 use crate::member::{Member, MemberId, State};
 use crate::member_list::{BUCKETS, Entry, content_hash};
@@ -15,6 +16,9 @@ pub(crate) struct Message<'a, I> {
     pub(crate) updates: Vec<Update<'a, I>>,
     /// Records that were left out because their state is not known to this version.
     pub(crate) unknown_count: u64,
+    pub(crate) broadcasts: Vec<Broadcast<'a, I>>,
+    /// Broadcasts that were left out because they are malformed or beyond the limits of this version.
+    pub(crate) spoiled_count: u64,
 }
 
 /// What the sender says of itself in every message.
@@ -160,4 +164,16 @@ impl<'a, I: MemberId> Update<'a, I> {
             meta: meta.unwrap_or_else(|| self.meta.into()),
         }
     }
+}
+
+/// One host's word to all others on its way, as it lies in the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broadcast<'a, I> {
+    pub(crate) origin: I,
+    pub(crate) epoch: u64,
+    /// Grows with every offer of the origin's process.
+    pub(crate) version: u64,
+    pub(crate) priority: Priority,
+    pub(crate) key: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }

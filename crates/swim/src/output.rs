@@ -56,7 +56,7 @@ pub enum TransmitKind {
 /// A change of the membership as this member sees it.
 ///
 /// For each member, `Up` comes first and after each `Dead` or `Left`; `Suspected` is followed by `Refuted`, `Dead`
-/// or `Left`. A member that was never up here has no event but `Left`.
+/// or `Left`. A member that was never up here has no event but `Left`. A `Broadcast` is no change, and comes at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<I> {
     /// It takes part from here on.
@@ -95,6 +95,17 @@ pub enum Event<I> {
     Healed,
     /// The local departure is told: the process may stop.
     LeaveDrained,
+    /// The host of another member has offered this to all, by [`offer_broadcast`](crate::Swim::offer_broadcast). Each
+    /// offer is reported at most once in an epoch of its origin and for as long as the origin is known, and none after
+    /// a later one of the same origin and key. Some never come.
+    Broadcast {
+        /// Whose host. It is a member that is known here, and need not be up.
+        origin: I,
+        /// Under which key.
+        key: Arc<[u8]>,
+        /// What it said.
+        payload: Arc<[u8]>,
+    },
 }
 
 /// How a death became known.
@@ -117,6 +128,8 @@ pub struct Health {
     pub round_trip: Duration,
     /// How many records are still to be told to others.
     pub news_count: usize,
+    /// How many broadcasts, own and others', are still to be told to others.
+    pub broadcasts_count: usize,
     /// No other member is up.
     pub is_isolated: bool,
 }

@@ -4,7 +4,7 @@ use std::alloc::System;
 use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use trellis_swim::{Config, Handled, Local, Output, Swim, TransmitId};
+use trellis_swim::{Config, Handled, Local, Output, Priority, Swim, TransmitId};
 
 /// One test in this file: the count is the whole process's.
 #[test]
@@ -21,8 +21,17 @@ fn a_quiet_period_allocates_nothing() {
     let allocations = run(&mut members, &mut buffers, start + minute, start + 11 * minute);
     assert_eq!(allocations, 0);
     assert!(members.iter().all(|member| member.counters().probes > 600), "they were at work");
-    let news = run_with_news(&mut members, &mut buffers, start + 11 * minute);
+    let now = start + 11 * minute;
+    let news = run_with_news(&mut members, &mut buffers, now);
     assert!(news > 0, "a change may allocate, and the count sees it");
+    members[4]
+        .offer_broadcast(b"key", vec![1; 40], Priority::Normal, now + minute / 4)
+        .expect("there is room");
+    let broadcast = run(&mut members, &mut buffers, now + minute / 4, now + minute);
+    let heard: u64 = members.iter().map(|member| member.counters().broadcasts_received).sum();
+    assert!(broadcast > 0 && heard == 19, "{heard} of 19 heard it");
+    let after = run(&mut members, &mut buffers, now + minute, now + 2 * minute);
+    assert_eq!(after, 0, "and when it is told there is quiet again");
 }
 
 /// Runs until `end` and returns how many allocations the members made.

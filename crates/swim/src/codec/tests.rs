@@ -27,6 +27,60 @@ fn the_bytes_of_version_one_are_these() {
 }
 
 #[test]
+fn the_bytes_of_a_broadcast_are_these_and_its_origin_may_be_anyone() {
+    let mut bytes = Vec::new();
+    encode_broadcast(&mut bytes, &"n3".to_owned(), (300, 4), Priority::High, (b"k", &[9, 8]));
+    let record = [13, 0, 128, 2, b'n', b'3', 0xac, 2, 4, 2, 1, b'k', 2, 9, 8];
+    assert_eq!(bytes, record);
+    let decoded = decode_broadcast::<String>(&record[3..]).unwrap();
+    let expected = Broadcast {
+        origin: "n3".to_owned(),
+        epoch: 300,
+        version: 4,
+        priority: Priority::High,
+        key: &b"k"[..],
+        payload: &[9, 8],
+    };
+    assert_eq!(decoded, expected);
+}
+
+#[test]
+fn a_priority_of_a_later_version_is_the_highest_and_what_follows_the_payload_is_ignored() {
+    let priority = |code: u8| {
+        let record = [1, b'b', 1, 1, code, 0, 0, 77, 78];
+        decode_broadcast::<String>(&record).map(|broadcast| broadcast.priority)
+    };
+    let expected = [Priority::Low, Priority::Normal, Priority::High, Priority::High];
+    assert_eq!([0, 1, 2, 200].map(priority), expected.map(Ok));
+}
+
+#[test]
+fn a_broadcast_beyond_a_limit_is_left_out_and_one_at_all_limits_is_not() {
+    let header = Header { epoch: 1, incarnation: 0, digest: 0, wants_record: false, is_quiet: false };
+    let decoded = |id: usize, stamp: (u64, u64), key: usize, payload: usize| {
+        let mut bytes = Vec::new();
+        encode_head::<String>(&mut bytes, 7, header, &Body::Gossip);
+        let head = bytes.len();
+        let content = (&*vec![0; key], &*vec![0; payload]);
+        encode_broadcast(&mut bytes, &"i".repeat(id), stamp, Priority::Low, content);
+        let message = decode::<String>(&bytes, 7).unwrap();
+        (message.broadcasts.len(), message.spoiled_count, bytes.len() - head)
+    };
+    assert_eq!(decoded(64, (EPOCH_MAX, VERSION_MAX), 64, 1024), (1, 0, BROADCAST_BYTES_MAX));
+    for (id, stamp, key, payload) in [
+        (65, (0, 0), 0, 0),
+        (0, (0, 0), 0, 0),
+        (1, (EPOCH_MAX + 1, 0), 0, 0),
+        (1, (0, VERSION_MAX + 1), 0, 0),
+        (1, (0, 0), 65, 0),
+        (1, (0, 0), 0, 1025),
+    ] {
+        let (taken, spoiled, _) = decoded(id, stamp, key, payload);
+        assert_eq!((taken, spoiled), (0, 1), "{id} {stamp:?} {key} {payload}");
+    }
+}
+
+#[test]
 fn the_cluster_is_checked_before_version_and_content() {
     let other = 8_u64.to_le_bytes();
     assert_eq!(decode::<String>(&other, 7), Err(MessageError::OtherCluster));
@@ -117,6 +171,9 @@ fn the_longest_head_is_as_long_as_said() {
         bytes.len()
     });
     assert_eq!(lengths.into_iter().max(), Some(HEAD_BYTES_MAX), "{lengths:?}");
+    let mut ping = Vec::new();
+    encode_head(&mut ping, 7, stamp, &Body::Ping { target: "i".repeat(ID_BYTES_MAX) });
+    assert_eq!(ping.len(), PING_HEAD_BYTES_MAX);
 }
 
 #[test]
@@ -141,13 +198,15 @@ quickcheck! {
             .iter()
             .map(|update| (update.to_member(None), update.told.clone()))
             .collect();
-        (decoded.header, &decoded.body, records) == (message.header, &message.body, message.records)
+        let broadcasts: Vec<_> = decoded.broadcasts.iter().map(Word::of).collect();
+        (decoded.header, &decoded.body, records, broadcasts)
+            == (message.header, &message.body, message.records, message.broadcasts)
     }
 
     fn arbitrary_bytes_give_no_more_records_than_bytes(bytes: Vec<u8>, kind: u8) -> bool {
         let behind_a_head = [&7_u64.to_le_bytes()[..], &[VERSION, kind % 9], &bytes].concat();
         decode::<String>(&bytes, 7).is_err()
-            && decode::<String>(&behind_a_head, 7).map_or(true, |message| message.updates.len() <= bytes.len())
+            && decode::<String>(&behind_a_head, 7).map_or(true, |message| count(&message) <= bytes.len())
     }
 
     fn a_flipped_or_cut_message_gives_no_more_records_than_bytes(
@@ -160,7 +219,7 @@ quickcheck! {
         let at = at % bytes.len();
         bytes[at] ^= bits;
         bytes.truncate(if is_cut { at } else { bytes.len() });
-        decode::<String>(&bytes, 7).map_or(true, |message| message.updates.len() <= bytes.len())
+        decode::<String>(&bytes, 7).map_or(true, |message| count(&message) <= bytes.len())
     }
 }
 
@@ -170,6 +229,21 @@ struct Owned {
     header: Header,
     body: Body<String>,
     records: Vec<(Member<String>, Told<String>)>,
+    broadcasts: Vec<Word>,
+}
+
+/// A broadcast that borrows nothing: origin, stamp, priority, key, payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Word(String, (u64, u64), Priority, Vec<u8>, Vec<u8>);
+
+impl Word {
+    fn of(it: &Broadcast<'_, String>) -> Self {
+        Self(it.origin.clone(), (it.epoch, it.version), it.priority, it.key.to_vec(), it.payload.to_vec())
+    }
+}
+
+fn count(message: &Message<'_, String>) -> usize {
+    message.updates.len() + message.broadcasts.len()
 }
 
 impl Owned {
@@ -179,6 +253,9 @@ impl Owned {
         for (member, told) in &self.records {
             let sign = told.sign.as_ref().map(SignId::as_ref);
             encode_record(&mut bytes, member, told.age, sign, &told.accusers);
+        }
+        for Word(origin, stamp, priority, key, payload) in &self.broadcasts {
+            encode_broadcast(&mut bytes, origin, *stamp, *priority, (key, payload));
         }
         bytes
     }
@@ -212,7 +289,9 @@ impl Arbitrary for Owned {
             }
         };
         let count = usize::arbitrary(g) % 8;
-        Self { header, body, records: (0..count).map(|_| record(g)).collect() }
+        let records = (0..count).map(|_| record(g)).collect();
+        let broadcasts = (0..usize::arbitrary(g) % 4).map(|_| word(g)).collect();
+        Self { header, body, records, broadcasts }
     }
 }
 
@@ -236,6 +315,15 @@ fn record(g: &mut Gen) -> (Member<String>, Told<String>) {
         told.accusers = (0..usize::arbitrary(g) % (ACCUSERS_MAX + 1)).map(|_| id(g)).collect();
     }
     (member, told)
+}
+
+fn word(g: &mut Gen) -> Word {
+    let stamp = (u64::arbitrary(g) % EPOCH_MAX, u64::arbitrary(g) % VERSION_MAX);
+    let priority = *g.choose(&[Priority::Low, Priority::Normal, Priority::High]).unwrap();
+    let (mut key, mut payload) = (Vec::arbitrary(g), Vec::arbitrary(g));
+    key.truncate(BROADCAST_KEY_BYTES_MAX);
+    payload.truncate(BROADCAST_PAYLOAD_BYTES_MAX);
+    Word(id(g), stamp, priority, key, payload)
 }
 
 fn id(g: &mut Gen) -> String {

@@ -1,4 +1,5 @@
-//! What a message is made of: who speaks, the news that fits, and what the receiver must hear first.
+//! What a message is made of: who speaks, what the receiver must hear first, the news that fits, and broadcasts in
+//! the room that is left.
 
 use std::time::Duration;
 
@@ -41,6 +42,11 @@ impl<I: MemberId> Swim<I> {
         }
         if !self.news.is_empty() {
             self.add_news(into, to, tells_own);
+        }
+        if let (false, Some(slot)) = (self.broadcasts.is_empty(), to) {
+            if self.members.at(slot).member.is_up() {
+                self.add_broadcasts(into, slot);
+            }
         }
     }
 

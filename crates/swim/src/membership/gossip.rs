@@ -54,13 +54,14 @@ impl<I: MemberId> Swim<I> {
             // Whoever comes gets the whole state.
             self.news.clear();
         }
-        if !self.news.is_empty() {
+        if !(self.news.is_empty() && self.broadcasts.is_empty()) {
             targets.into_iter().for_each(|target| self.tell(target, false));
         }
         self.end_leave_when_told();
         if !self.news.is_empty() {
             self.timers.arm(Timer::Burst, self.now + self.config.burst_interval);
         }
+        self.burst_while_broadcasting();
     }
 
     /// Sends news to one member at once, and the own record with it if so wished.

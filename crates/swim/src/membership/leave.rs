@@ -46,6 +46,7 @@ impl<I: MemberId> Swim<I> {
     pub(super) fn on_leave_end(&mut self) {
         self.phase = Phase::Gone;
         self.news.clear();
+        self.broadcasts.clear();
         self.timers.clear();
         self.emit(Event::LeaveDrained);
     }

@@ -130,8 +130,9 @@ impl<I: MemberId> Swim<I> {
         received_at: Instant,
         reply: &mut Vec<u8>,
     ) -> Handled {
-        let Message { header, body, updates, unknown_count } = message;
+        let Message { header, body, updates, unknown_count, broadcasts, spoiled_count } = message;
         self.counters.updates_unknown += unknown_count;
+        self.counters.broadcasts_refused += spoiled_count;
         if *from == self.local().id {
             self.on_request_of_own_name(&body, &updates, reply);
             return Handled::Replied;
@@ -146,6 +147,7 @@ impl<I: MemberId> Swim<I> {
         let before = self.local().stamp();
         self.learn_all(&updates, Via::Request(from));
         let slot = self.on_header(from, header, received_at);
+        self.hear_broadcasts(from, &broadcasts);
         if let (Body::PingRequest { target }, Some(target_slot)) = (&body, self.target_of(&body)) {
             self.requests += 1;
             let request = RequestId(self.requests);
@@ -191,9 +193,10 @@ impl<I: MemberId> Swim<I> {
     }
 
     fn on_reply(&mut self, in_flight: InFlight<I>, message: Message<'_, I>, received_at: Instant) {
-        let Message { header, body, updates, unknown_count } = message;
+        let Message { header, body, updates, unknown_count, broadcasts, spoiled_count } = message;
         self.counters.updates_unknown += unknown_count;
         let InFlight { id, peer, purpose, sent_at, .. } = in_flight;
+        self.counters.broadcasts_refused += spoiled_count;
         if let (Purpose::Exchange(exchange), Body::State { .. }) = (&purpose, &body) {
             self.on_state(exchange.clone(), &body, &updates);
             if let Some(sender) = updates.first() {
@@ -210,6 +213,7 @@ impl<I: MemberId> Swim<I> {
         let peer = self.members.at(slot).member.id.clone();
         self.learn_all(&updates, Via::Reply(&peer));
         self.on_header(&peer, header, received_at);
+        self.hear_broadcasts(&peer, &broadcasts);
         match (purpose, body) {
             (Purpose::Probe, _) => self.on_probe_answered(slot, header.epoch, id),
             (Purpose::IndirectProbe { target }, Body::RelayedAck { epoch, .. }) => {

@@ -142,6 +142,7 @@ impl<I: MemberId> Swim<I> {
         self.cancel_probe(slot);
         self.timers.cancel(Timer::Suspicion(slot));
         self.news.remove(slot);
+        self.broadcasts.forget(slot);
         self.in_flight.retain(|in_flight| in_flight.peer != Some(slot));
         self.members.remove(slot);
     }

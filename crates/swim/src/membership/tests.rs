@@ -2,6 +2,7 @@
 
 mod admission;
 mod awareness;
+mod broadcasts;
 mod harness;
 mod lasting;
 mod probes;

@@ -18,7 +18,10 @@ impl<I: MemberId> Swim<I> {
                 Timer::ProbeEnd(target) => self.on_probe_end(target),
                 Timer::Relay(id) => self.on_relay_timeout(id),
                 Timer::Suspicion(slot) => self.on_suspicion(slot),
-                Timer::ProbeRound => self.on_probe_round(),
+                Timer::ProbeRound => {
+                    self.on_probe_round();
+                    self.burst_while_broadcasting();
+                }
                 Timer::Burst => self.on_burst(),
                 Timer::ReachOut => self.on_reach_out(),
                 Timer::LeaveEnd => self.on_leave_end(),

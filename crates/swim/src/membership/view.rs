@@ -60,6 +60,7 @@ impl<I: MemberId> Swim<I> {
             lag: self.lag,
             round_trip: self.round_trip.longest(self.config.probe_timeout),
             news_count: self.news.len(),
+            broadcasts_count: self.broadcasts.len(),
             is_isolated: self.is_isolated,
         }
     }

@@ -113,12 +113,16 @@ fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
 fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     let jitter = cluster.random_millis(7000);
     cluster.run_for(10 * SECOND + jitter);
-    let victim = cluster.random_index();
-    let name = cluster.name(victim).0;
-    let crashed = cluster.elapsed();
+    let (victim, crashed) = (cluster.random_index(), cluster.elapsed());
     assert_eq!(cluster.record.deaths_since(Duration::ZERO), 0, "seed {seed}: nobody died yet");
     cluster.crash(victim);
     cluster.run_for(20 * SECOND);
+    check_crash(cluster, victim, crashed, seed);
+}
+
+/// Of a crash some time ago all others know, and came to know in time.
+pub(crate) fn check_crash(cluster: &Cluster, victim: usize, crashed: Duration, seed: u64) {
+    let name = cluster.name(victim).0;
     let observers = cluster.running();
     let last_word = cluster.record.last_heard(victim);
     let suspected =

@@ -8,6 +8,7 @@ mod record;
 mod tap;
 mod view;
 
+mod broadcasts;
 mod crash;
 mod faults;
 mod joining;

@@ -16,6 +16,8 @@ pub(crate) struct Record {
     /// By observer and member.
     views: Vec<Vec<View>>,
     dead: BTreeSet<(usize, u32, u64, u64)>,
+    /// Observer, origin, key and payload of every broadcast that was heard.
+    pub(crate) broadcasts: Vec<(usize, u32, Vec<u8>, Vec<u8>)>,
 }
 
 /// One event at one member.
@@ -102,6 +104,10 @@ impl Record {
             Event::Isolated => (What::Isolated, own),
             Event::Healed => (What::Healed, own),
             Event::LeaveDrained => (What::LeaveDrained, own),
+            Event::Broadcast { origin, key, payload } => {
+                self.broadcasts.push((observer, origin.0, key.to_vec(), payload.to_vec()));
+                return;
+            }
         };
         self.happened.push(Happened { at, observer, subject, what, stamp });
         self.check_order(observer, subject, what, at);

@@ -226,6 +226,10 @@ fn event_text(event: &Event<String>) -> String {
         Event::Isolated => return "isolated".to_owned(),
         Event::Healed => return "healed".to_owned(),
         Event::LeaveDrained => return "drained".to_owned(),
+        Event::Broadcast { origin, key, payload } => {
+            let [key, payload] = [key, payload].map(|bytes| String::from_utf8_lossy(bytes));
+            return format!("broadcast of {origin}: {key} = {payload}");
+        }
     };
     format!("{word} {}", brief_member(member))
 }
