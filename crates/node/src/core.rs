@@ -35,7 +35,7 @@ use trellis_swim::{Config as SwimConfig, ConfigError as SwimConfigError, Local, 
 use trellis_wal::{Log, Lsn};
 
 pub use self::control::PingAnswer;
-pub use self::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+pub use self::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 pub use self::inspect::Backlog;
 pub use self::meta::NodeMeta;
 pub use self::record::{Record, RecordError};
@@ -274,9 +274,10 @@ impl Core {
         self.with_control(now, |control, host| control.answer_gossip(host, from, gossip))
     }
 
-    /// Takes the outcome of an [`Effect::Call`].
-    pub fn handle_answer(&self, call: CallId, answer: Result<Answer, CallFailure>, now: Now) {
-        self.with_control(now, |control, host| control.handle_answer(host, call, answer));
+    /// Takes the outcome of an [`Effect::Call`]. An answer of another node than was asked, or of one that gives another
+    /// name than its certificate, counts as [`CallFailure::Closed`].
+    pub fn handle_answer(&self, call: CallId, answered: Result<Answered, CallFailure>, now: Now) {
+        self.with_control(now, |control, host| control.handle_answer(host, call, answered));
     }
 
     /// Takes note that the log is durable further than before.

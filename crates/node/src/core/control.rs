@@ -19,7 +19,7 @@ use trellis_wal::Lsn;
 pub(crate) use self::join::Join;
 pub use self::membership::PingAnswer;
 use super::Now;
-use super::effect::{CallFailure, CallId, Effect, Notice, Phase, Request};
+use super::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 use super::fault;
 use super::inspect::Backlog;
 use super::shard::Shard;
@@ -58,8 +58,23 @@ pub(crate) struct Control {
 #[derive(Debug)]
 struct Call {
     purpose: Purpose,
+    /// Who is to answer, where it is known.
+    peer: Option<String>,
     deadline: Instant,
     sent_wall_millis: u64,
+}
+
+impl Call {
+    /// Passes the answer of the node that was asked, or of any where none was named, as long as it gives no other name
+    /// than its certificate. An address may be another node's by this time.
+    fn check(&self, answered: Answered) -> Result<Answered, CallFailure> {
+        let is_of_the_callee = self.peer.as_ref().is_none_or(|peer| *peer == answered.from);
+        let is_honest = match &answered.answer {
+            Answer::Pong(pong) => pong.identity.name == answered.from,
+            Answer::Gossip(_) => true,
+        };
+        if is_of_the_callee && is_honest { Ok(answered) } else { Err(CallFailure::Closed) }
+    }
 }
 
 #[derive(Debug)]
@@ -67,7 +82,7 @@ enum Purpose {
     /// SWIM's own.
     Swim(TransmitId),
     /// The tick of this core, and SWIM's number of the message it carries.
-    Gossip { peer: String, swim: Option<TransmitId> },
+    Gossip { swim: Option<TransmitId> },
     /// A guest asks a seed who holds its name.
     Inquiry { seed: String },
     /// A guest asks at the address of the holder of its name.
@@ -163,7 +178,8 @@ impl Control {
     fn call(&mut self, host: &Host<'_>, purpose: Purpose, to: Callee, request: Request, deadline: Instant) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.calls.insert(id, Call { purpose, deadline, sent_wall_millis: host.now.wall_millis });
+        let (peer, sent_wall_millis) = (to.name.clone(), host.now.wall_millis);
+        self.calls.insert(id, Call { purpose, peer, deadline, sent_wall_millis });
         self.effects.push_back(Effect::Call { id, peer: to.name, address: to.address, request, deadline });
     }
 

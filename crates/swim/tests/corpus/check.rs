@@ -25,7 +25,8 @@ pub(crate) fn take(bytes: &[u8]) {
         while let Some(output) = swim.poll_output(&mut request) {
             if let Output::Transmit(transmit) = output {
                 assert!(request.len() <= MESSAGE_BYTES_MAX);
-                let _ = swim.handle_reply(transmit.id, bytes, now, now);
+                let from = transmit.peer.unwrap_or_else(|| "peer".to_owned());
+                let _ = swim.handle_reply(transmit.id, &from, bytes, now, now);
             }
         }
         assert!(swim.poll_timeout().is_some_and(|due| due > now));

@@ -35,7 +35,7 @@ pub(crate) struct Cluster {
     /// What distinguishes this history from every other.
     pub(crate) trace: u64,
     pub(crate) nodes: Vec<Node>,
-    by_addr: BTreeMap<u32, usize>,
+    pub(crate) by_addr: BTreeMap<u32, usize>,
     agenda: BinaryHeap<Reverse<Item>>,
     scheduled: u64,
     start: Instant,
@@ -336,7 +336,7 @@ impl Cluster {
             }
             Content::Reply { boot, id, payload } if boot == self.nodes[to].boot => {
                 // A reply to what has expired is refused.
-                let _ = self.timed(to, |swim| swim.handle_reply(id, &payload, now, now));
+                let _ = self.timed(to, |swim| swim.handle_reply(id, &sender, &payload, now, now));
             }
             Content::Failure { boot, id } if boot == self.nodes[to].boot => {
                 self.timed(to, |swim| swim.handle_send_failure(id, SendFailure::Refused, now));
