@@ -3,6 +3,7 @@
 //! [`Core`] is what the runtime drives with sockets and files, and the simulator with neither. Requests of
 //! clients lock one shard; everything about peers locks the control part and, under it, shards.
 
+mod address_book;
 mod control;
 mod effect;
 mod inspect;
@@ -169,7 +170,7 @@ impl Core {
         let join = is_guest.then(|| Join::new(settings.seeds.clone(), now.instant));
         if !is_guest {
             let mut seeds = settings.seeds.clone();
-            seeds.extend(recovered.addresses.values().cloned());
+            seeds.extend(recovered.addresses.addresses().values().cloned());
             swim.join(seeds, now.instant);
         }
         let replica = settings.local.replica;

@@ -19,6 +19,7 @@ use trellis_wal::Lsn;
 pub(crate) use self::join::Join;
 pub use self::membership::PingAnswer;
 use super::Now;
+use super::address_book::AddressBook;
 use super::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 use super::fault;
 use super::inspect::Backlog;
@@ -33,13 +34,15 @@ pub(crate) struct Control {
     /// Messages that wait for the log, in their order on each link (R1).
     held: BTreeMap<LinkId, VecDeque<(Lsn, Effect)>>,
     scans: BTreeMap<LinkId, ScanCursor>,
-    /// Whose streams of deltas are open, or being opened.
+    /// Whose streams of deltas are open, or being opened; of streams that replication knows only.
     push_peers: BTreeMap<LinkId, String>,
     effects: VecDeque<Effect>,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
-    /// Where members were last reached, by name; survives restarts by the log.
-    pub(crate) addresses: BTreeMap<String, String>,
+    /// Survives restarts by the log.
+    pub(crate) addresses: AddressBook,
+    /// How many members SWIM had forgotten when they were last forgotten here.
+    forgotten: u64,
     join: Option<Join>,
     /// Once this is durable, the node is a guest no longer.
     pub(crate) guest_end: Option<Lsn>,
@@ -94,7 +97,7 @@ enum Purpose {
 pub(crate) struct Parts {
     pub(crate) replicator: Replicator,
     pub(crate) swim: Swim<String>,
-    pub(crate) addresses: BTreeMap<String, String>,
+    pub(crate) addresses: AddressBook,
     pub(crate) join: Option<Join>,
     pub(crate) gossip_interval: Duration,
     pub(crate) gossip_fanout: usize,
@@ -114,6 +117,7 @@ impl Control {
             calls: BTreeMap::new(),
             next_call: 1,
             addresses: parts.addresses,
+            forgotten: 0,
             join: parts.join,
             guest_end: None,
             gossip: gossip::Rhythm::new(parts.gossip_interval, parts.gossip_fanout, now),
@@ -138,6 +142,8 @@ impl Control {
         Backlog {
             held_messages: self.held.values().map(VecDeque::len).sum(),
             scans: self.scans.len(),
+            push_streams: self.push_peers.len(),
+            addresses: self.addresses.addresses().len(),
             effects: self.effects.len(),
             calls: self.calls.len(),
             deferred_pings: self.deferred.len(),
@@ -164,6 +170,7 @@ impl Control {
         self.replicator.handle_timeout(now);
         self.swim.handle_timeout(now);
         self.gossip_if_due(host);
+        self.forget_the_gone(host);
         self.inquire_if_due(host);
     }
 

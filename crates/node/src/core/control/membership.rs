@@ -197,17 +197,40 @@ impl Control {
         if name == self.replicator.local().name {
             return;
         }
-        let address = member.addr.to_string();
-        if !address.is_empty() && self.addresses.get(&name) != Some(&address) {
-            self.addresses.insert(name.clone(), address.clone());
-            self.log(host, &Record::PeerAddress { name: name.clone(), address });
-        }
+        self.note_address(host, name.clone(), member.addr.to_string());
         let is_guest = NodeMeta::decode(&member.meta).is_some_and(|meta| meta.is_guest);
         let is_alive = matches!(member.state, State::Alive | State::Suspect);
         self.replicator.set_alive(&name, is_alive && !is_guest, host.now.instant);
         if let Some(state) = state {
             self.notice(Notice::Membership { name, state });
         }
+    }
+
+    /// Keeps where a node is reached, over restarts too.
+    pub(super) fn note_address(&mut self, host: &Host<'_>, name: String, address: String) {
+        if !address.is_empty() && self.addresses.tell(&name, &address, self.replicator.roster()) {
+            self.log(host, &Record::PeerAddress { name, address });
+        }
+    }
+
+    /// Whoever SWIM has forgotten, and is no member, is forgotten altogether.
+    pub(super) fn forget_the_gone(&mut self, host: &Host<'_>) {
+        let forgotten = self.swim.counters().members_forgotten;
+        if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {
+            return;
+        }
+        let is_known = |name: &str| self.swim.member(&name.to_owned()).is_some();
+        self.replicator.forget_peers(is_known);
+        for name in self.addresses.forgotten(self.replicator.roster(), is_known) {
+            self.addresses.tell(&name, "", self.replicator.roster());
+            self.log(host, &Record::PeerAddress { name, address: String::new() });
+        }
+    }
+
+    /// Name and address of every other member that SWIM knows as up.
+    pub(super) fn swim_addresses(&self) -> Vec<(String, String)> {
+        let others = self.swim.members().filter(|member| member.id != self.swim.local().id && member.is_up());
+        others.map(|member| (member.id.clone(), member.addr.to_string())).collect()
     }
 
     fn on_gone(&mut self, host: &Host<'_>, name: String, state: &'static str) {
