@@ -3,6 +3,7 @@
 //! [`Core`] is what the runtime drives with sockets and files, and the simulator with neither. Requests of
 //! clients lock one shard; everything about peers locks the control part and, under it, shards.
 
+mod address_book;
 mod control;
 mod effect;
 mod inspect;
@@ -35,7 +36,7 @@ use trellis_swim::{Config as SwimConfig, ConfigError as SwimConfigError, Local, 
 use trellis_wal::{Log, Lsn};
 
 pub use self::control::PingAnswer;
-pub use self::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+pub use self::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 pub use self::inspect::Backlog;
 pub use self::meta::NodeMeta;
 pub use self::record::{Record, RecordError};
@@ -169,7 +170,7 @@ impl Core {
         let join = is_guest.then(|| Join::new(settings.seeds.clone(), now.instant));
         if !is_guest {
             let mut seeds = settings.seeds.clone();
-            seeds.extend(recovered.addresses.values().cloned());
+            seeds.extend(recovered.addresses.addresses().values().cloned());
             swim.join(seeds, now.instant);
         }
         let replica = settings.local.replica;
@@ -274,9 +275,10 @@ impl Core {
         self.with_control(now, |control, host| control.answer_gossip(host, from, gossip))
     }
 
-    /// Takes the outcome of an [`Effect::Call`].
-    pub fn handle_answer(&self, call: CallId, answer: Result<Answer, CallFailure>, now: Now) {
-        self.with_control(now, |control, host| control.handle_answer(host, call, answer));
+    /// Takes the outcome of an [`Effect::Call`]. An answer of another node than was asked, or of one that gives another
+    /// name than its certificate, counts as [`CallFailure::Closed`].
+    pub fn handle_answer(&self, call: CallId, answered: Result<Answered, CallFailure>, now: Now) {
+        self.with_control(now, |control, host| control.handle_answer(host, call, answered));
     }
 
     /// Takes note that the log is durable further than before.

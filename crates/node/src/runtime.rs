@@ -74,11 +74,11 @@ pub async fn serve(config: Config, found: bool) -> Result<(), ServeError> {
     if board.startup.is_cancelled() {
         return node.stop(config.limits.drain_timeout).await;
     }
+    let (tls, leaving) = (Arc::clone(&node.tls), Arc::clone(&node.leaving));
     let reason = tokio::select! {
-        reason = signals.wait(&node.tls) => reason,
-        () = node.leaving.notified() => "an administrator has it leave",
-        // Without it no timer fires and no peer hears of anything: a node that goes on would only seem to live.
-        _ = &mut node.driving => "a defect",
+        reason = signals.wait(&tls) => reason,
+        () = leaving.notified() => "an administrator has it leave",
+        what = node.defect() => what,
     };
     tracing::info!(reason, "stopping");
     node.stop(config.limits.drain_timeout).await
@@ -179,13 +179,28 @@ impl Running {
         Ok(Some(node))
     }
 
+    /// Waits until a task ends without which the node would only seem to live, and says which. None does before the node
+    /// stops, unless it panics.
+    async fn defect(&mut self) -> &'static str {
+        let [clients, peers] = &mut self.servers;
+        tokio::select! {
+            // No timer fires, and no peer hears of anything.
+            _ = &mut self.driving => "a defect of the task that drives the node",
+            // The log grows until the disk is full.
+            _ = &mut self.duty => "a defect of the task that takes snapshots",
+            _ = clients => "a defect of the task that lets clients in",
+            _ = peers => "a defect of the task that lets peers in",
+        }
+    }
+
     async fn stop(self, drain_patience: Duration) -> Result<(), ServeError> {
-        let has_defect = self.driving.is_finished();
-        if !has_defect {
+        let has_defect = [&self.driving, &self.duty].into_iter().any(JoinHandle::is_finished)
+            || self.servers.iter().any(JoinHandle::is_finished);
+        if !self.driving.is_finished() {
             drain(&self.core, &self.driver, drain_patience).await;
         }
         let _ = self.stopping.send(true);
-        for server in self.servers {
+        for server in self.servers.into_iter().filter(|server| !server.is_finished()) {
             finish(server).await;
         }
         finish(self.status).await;
@@ -196,6 +211,8 @@ impl Running {
             tracing::warn!("the last snapshot took too long and is given up; the next start replays the log");
         }
         self.duty.abort();
+        // It may end in its last snapshot, too.
+        let has_defect = has_defect || self.duty.await.is_err_and(|error| error.is_panic());
         log.close();
         let joined = tokio::task::spawn_blocking(move || self.log_thread.join()).await;
         self.driving.abort();
@@ -291,3 +308,6 @@ impl StopSignals {
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long requests under way may take to end.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,9 @@ pub struct Counters {
 /// How much waits in every queue and buffer of replication. The limits are those of [`Config`](crate::Config).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
+    /// Peers of which anything is known: members of the roster, and whom the host has not had
+    /// [forgotten](crate::Replicator::forget_peers).
+    pub peers: usize,
     /// Streams that are open or being opened.
     pub links: usize,
     /// Outputs that nobody has polled yet.

@@ -384,6 +384,7 @@ impl Replicator {
     /// Counts what waits. O(links).
     pub fn backlog(&self) -> Backlog {
         let mut backlog = Backlog {
+            peers: self.peers.len(),
             links: self.links.len(),
             outputs: self.outputs.len(),
             concerns: self.concerns.len(),

@@ -56,8 +56,9 @@ pub enum MessageError {
         /// How long it may be.
         limit: usize,
     },
-    /// The peer misbehaves: it says that it is another member than its link proves.
-    #[error("the message speaks for another member than its sender")]
+    /// What was said is not of the member that it is taken to be of. A request: the peer misbehaves, it says that it is
+    /// another than its link proves. A reply: so does it, or the address is another member's by this time.
+    #[error("the message is of another member than the one that its link proves")]
     NotOfTheSender,
     /// The address belongs to another member by this time.
     #[error("the message is meant for another member")]

@@ -31,7 +31,7 @@
 //! let Some(Output::Transmit(transmit)) = n2.poll_output(&mut request) else { panic!("the seed is contacted") };
 //! let handled = n1.handle_message(&"n2".to_owned(), &request, now, now, &mut reply)?;
 //! assert_eq!(handled, Handled::Replied);
-//! n2.handle_reply(transmit.id, &reply, now, now)?;
+//! n2.handle_reply(transmit.id, &"n1".to_owned(), &reply, now, now)?;
 //!
 //! let mut event = |swim: &mut Swim<String>| swim.poll_output(&mut request);
 //! assert!(matches!(event(&mut n1), Some(Output::Event(Event::Up(member))) if member.id == "n2"));

@@ -74,15 +74,15 @@ fn perform(members: &mut [Swim<u64>], buffers: &mut Buffers, now: Instant) {
                 let handled =
                     members[receiver as usize].handle_message(&(sender as u64), request, now, now, reply);
                 if let Ok(Handled::Replied) = handled {
-                    answer(&mut members[sender], transmit.id, reply, now);
+                    answer(&mut members[sender], (transmit.id, receiver), reply, now);
                 }
             }
         }
     }
 }
 
-fn answer(member: &mut Swim<u64>, id: TransmitId, reply: &[u8], now: Instant) {
-    member.handle_reply(id, reply, now, now).expect("the reply to what was sent");
+fn answer(member: &mut Swim<u64>, (id, from): (TransmitId, u64), reply: &[u8], now: Instant) {
+    member.handle_reply(id, &from, reply, now, now).expect("the reply to what was sent");
 }
 
 fn allocations() -> usize {

@@ -10,7 +10,7 @@ use crate::seen::{await_seen, ensure_no_deaths_but};
 
 #[test]
 fn halves_that_were_cut_for_a_minute_are_one_15_s_after_it_with_what_both_wrote() -> Result<()> {
-    let network = match Network::lay(2, 2) {
+    let network = match Network::lay(2, 3) {
         Ok(network) => network,
         Err(reason) => {
             skip("halves of a cluster cut from each other", &reason);
@@ -30,7 +30,7 @@ fn halves_that_were_cut_for_a_minute_are_one_15_s_after_it_with_what_both_wrote(
     write_on_both_sides(&cluster)?;
     await_seen(&cluster, &LEFT, &RIGHT, "dead", cut)?;
     await_seen(&cluster, &RIGHT, &LEFT, "dead", cut)?;
-    for (node, total) in [("n2", 321), ("n4", 54_001)] {
+    for (node, total) in [("n2", 321), ("n5", 654_001)] {
         cluster.await_counter(node, "total", total)?;
     }
     thread::sleep(CUT.saturating_sub(minute.elapsed()));
@@ -41,7 +41,7 @@ fn halves_that_were_cut_for_a_minute_are_one_15_s_after_it_with_what_both_wrote(
     seen.extend(await_seen(&cluster, &RIGHT, &LEFT, "alive", healed)?);
     cluster.await_whole()?;
     for node in NAMES {
-        cluster.await_counter(node, "total", 54_321)?;
+        cluster.await_counter(node, "total", 654_321)?;
         for (key, value) in [("left", "from n1"), ("right", "from n3")] {
             await_register(&cluster, node, key, value)?;
         }
@@ -59,7 +59,7 @@ fn halves_that_were_cut_for_a_minute_are_one_15_s_after_it_with_what_both_wrote(
 
 /// Each node adds to one counter, and one of each half sets a register.
 fn write_on_both_sides(cluster: &Cluster) -> Result<()> {
-    for (node, amount) in [("n1", "20"), ("n2", "300"), ("n3", "4000"), ("n4", "50000")] {
+    for (node, amount) in [("n1", "20"), ("n2", "300"), ("n3", "4000"), ("n4", "50000"), ("n5", "600000")] {
         cluster.at(node, &["incr", "total", amount])?.answer()?;
     }
     cluster.at("n1", &["set", "left", "from n1"])?.answer()?;
@@ -77,9 +77,9 @@ fn await_register(cluster: &Cluster, node: &str, key: &str, value: &str) -> Resu
     Ok(())
 }
 
-const NAMES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+const NAMES: [&str; 5] = ["n1", "n2", "n3", "n4", "n5"];
 const LEFT: [&str; 2] = ["n1", "n2"];
-const RIGHT: [&str; 2] = ["n3", "n4"];
+const RIGHT: [&str; 3] = ["n3", "n4", "n5"];
 /// The time itself is the subject: far beyond all time limits of connections and of what is under way.
 const CUT: Duration = Duration::from_secs(60);
 const ONE_MAX: Duration = Duration::from_secs(15);

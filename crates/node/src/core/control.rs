@@ -19,7 +19,8 @@ use trellis_wal::Lsn;
 pub(crate) use self::join::Join;
 pub use self::membership::PingAnswer;
 use super::Now;
-use super::effect::{CallFailure, CallId, Effect, Notice, Phase, Request};
+use super::address_book::AddressBook;
+use super::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 use super::fault;
 use super::inspect::Backlog;
 use super::shard::Shard;
@@ -33,13 +34,15 @@ pub(crate) struct Control {
     /// Messages that wait for the log, in their order on each link (R1).
     held: BTreeMap<LinkId, VecDeque<(Lsn, Effect)>>,
     scans: BTreeMap<LinkId, ScanCursor>,
-    /// Whose streams of deltas are open, or being opened.
+    /// Whose streams of deltas are open, or being opened; of streams that replication knows only.
     push_peers: BTreeMap<LinkId, String>,
     effects: VecDeque<Effect>,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
-    /// Where members were last reached, by name; survives restarts by the log.
-    pub(crate) addresses: BTreeMap<String, String>,
+    /// Survives restarts by the log.
+    pub(crate) addresses: AddressBook,
+    /// How many members SWIM had forgotten when they were last forgotten here.
+    forgotten: u64,
     join: Option<Join>,
     /// Once this is durable, the node is a guest no longer.
     pub(crate) guest_end: Option<Lsn>,
@@ -58,8 +61,23 @@ pub(crate) struct Control {
 #[derive(Debug)]
 struct Call {
     purpose: Purpose,
+    /// Who is to answer, where it is known.
+    peer: Option<String>,
     deadline: Instant,
     sent_wall_millis: u64,
+}
+
+impl Call {
+    /// Passes the answer of the node that was asked, or of any where none was named, as long as it gives no other name
+    /// than its certificate. An address may be another node's by this time.
+    fn check(&self, answered: Answered) -> Result<Answered, CallFailure> {
+        let is_of_the_callee = self.peer.as_ref().is_none_or(|peer| *peer == answered.from);
+        let is_honest = match &answered.answer {
+            Answer::Pong(pong) => pong.identity.name == answered.from,
+            Answer::Gossip(_) => true,
+        };
+        if is_of_the_callee && is_honest { Ok(answered) } else { Err(CallFailure::Closed) }
+    }
 }
 
 #[derive(Debug)]
@@ -67,7 +85,7 @@ enum Purpose {
     /// SWIM's own.
     Swim(TransmitId),
     /// The tick of this core, and SWIM's number of the message it carries.
-    Gossip { peer: String, swim: Option<TransmitId> },
+    Gossip { swim: Option<TransmitId> },
     /// A guest asks a seed who holds its name.
     Inquiry { seed: String },
     /// A guest asks at the address of the holder of its name.
@@ -79,7 +97,7 @@ enum Purpose {
 pub(crate) struct Parts {
     pub(crate) replicator: Replicator,
     pub(crate) swim: Swim<String>,
-    pub(crate) addresses: BTreeMap<String, String>,
+    pub(crate) addresses: AddressBook,
     pub(crate) join: Option<Join>,
     pub(crate) gossip_interval: Duration,
     pub(crate) gossip_fanout: usize,
@@ -99,6 +117,7 @@ impl Control {
             calls: BTreeMap::new(),
             next_call: 1,
             addresses: parts.addresses,
+            forgotten: 0,
             join: parts.join,
             guest_end: None,
             gossip: gossip::Rhythm::new(parts.gossip_interval, parts.gossip_fanout, now),
@@ -123,6 +142,8 @@ impl Control {
         Backlog {
             held_messages: self.held.values().map(VecDeque::len).sum(),
             scans: self.scans.len(),
+            push_streams: self.push_peers.len(),
+            addresses: self.addresses.addresses().len(),
             effects: self.effects.len(),
             calls: self.calls.len(),
             deferred_pings: self.deferred.len(),
@@ -149,6 +170,7 @@ impl Control {
         self.replicator.handle_timeout(now);
         self.swim.handle_timeout(now);
         self.gossip_if_due(host);
+        self.forget_the_gone(host);
         self.inquire_if_due(host);
     }
 
@@ -163,7 +185,8 @@ impl Control {
     fn call(&mut self, host: &Host<'_>, purpose: Purpose, to: Callee, request: Request, deadline: Instant) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.calls.insert(id, Call { purpose, deadline, sent_wall_millis: host.now.wall_millis });
+        let (peer, sent_wall_millis) = (to.name.clone(), host.now.wall_millis);
+        self.calls.insert(id, Call { purpose, peer, deadline, sent_wall_millis });
         self.effects.push_back(Effect::Call { id, peer: to.name, address: to.address, request, deadline });
     }
 

@@ -85,6 +85,25 @@ pub enum Answer {
     Gossip(Box<Gossip>),
 }
 
+impl Answer {
+    /// Returns SWIM's part of it, empty for none.
+    pub(crate) fn swim(&self) -> &[u8] {
+        match self {
+            Self::Pong(pong) => &pong.swim,
+            Self::Gossip(gossip) => &gossip.swim,
+        }
+    }
+}
+
+/// An answer and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The name in the certificate that the other side showed on the connection that carried the answer.
+    pub from: String,
+    /// What it said.
+    pub answer: Answer,
+}
+
 /// Why a call has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallFailure {

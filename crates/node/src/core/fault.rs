@@ -64,6 +64,8 @@ pub const RULES: &[&str] = &[
     "4 reads wait for the log",
     // While the disk is slow, memory fills with records.
     "8 a full log takes no more",
+    // What is remembered of streams grows with every one that this node closes.
+    "8 streams that ended are forgotten",
 ];
 
 /// Switches off this rule, and every other one of this crate on; returns false for a name that is not of this crate.

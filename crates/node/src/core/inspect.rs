@@ -13,6 +13,10 @@ pub struct Backlog {
     pub held_messages: usize,
     /// Scans of slots for peers; at most one a donation.
     pub scans: usize,
+    /// Streams of deltas of which SWIM is told when they break: at most those that replication knows.
+    pub push_streams: usize,
+    /// Names of which an address is known: members of the roster, and at most 256 others.
+    pub addresses: usize,
     /// Effects that nobody has performed yet.
     pub effects: usize,
     /// Calls without an answer; each ends by its deadline.

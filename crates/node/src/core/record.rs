@@ -26,11 +26,11 @@ pub enum Record<'a> {
     GuestEnd,
     /// News of members, removals and replicas.
     Roster(Roster),
-    /// Where a member was last reached.
+    /// Where another node was last reached.
     PeerAddress {
         /// Its name.
         name: String,
-        /// Host and port of its peer service.
+        /// Host and port of its peer service; empty when it is sought no more.
         address: String,
     },
     /// One operation, of this replica or another.

@@ -7,6 +7,7 @@ use trellis_replication::{FoundingId, MemberRecord, NodeClock, NodeId, Owner, Ro
 use trellis_storage::{Collected, Config as StorageConfig, Keyspace, MergeError};
 use trellis_wal::Lsn;
 
+use super::address_book::AddressBook;
 use super::fault;
 use super::record::{Record, RecordError};
 use super::snapshot::{Chunk, ChunkError};
@@ -17,7 +18,7 @@ pub struct Recovery {
     keyspaces: Vec<Keyspace>,
     roster: Roster,
     guest_of: Option<BTreeSet<u8>>,
-    addresses: BTreeMap<String, String>,
+    addresses: AddressBook,
     hlc: Hlc,
     records: u64,
     /// The start of the newest snapshot that the log tells of.
@@ -47,8 +48,8 @@ pub struct Recovered {
     pub roster: Roster,
     /// The slots that a guest has not adopted; `None` for a member.
     pub guest_of: Option<BTreeSet<u8>>,
-    /// Where members were last reached.
-    pub addresses: BTreeMap<String, String>,
+    /// Where others were last reached.
+    pub(crate) addresses: AddressBook,
     /// The greatest stamp (R11).
     pub hlc: Hlc,
 }
@@ -102,7 +103,7 @@ impl Recovery {
             keyspaces: (0..shards.max(1)).map(|_| Keyspace::new(key, storage.clone())).collect(),
             roster: Roster::default(),
             guest_of: None,
-            addresses: BTreeMap::new(),
+            addresses: AddressBook::default(),
             hlc: Hlc::ZERO,
             records: 0,
             snapshot_taken: Lsn::ZERO,
@@ -131,7 +132,7 @@ impl Recovery {
                 if !fault::is_off("R11 a snapshot holds the clock") {
                     self.hlc = state.hlc;
                 }
-                self.addresses = state.addresses;
+                self.addresses = AddressBook::new(state.addresses, &state.roster);
                 if !fault::is_off("R16 a snapshot holds what a guest lacks") {
                     self.guest_of = state.guest_of;
                 }
@@ -190,7 +191,7 @@ impl Recovery {
                 self.roster.merge(&news);
             }
             Record::PeerAddress { name, address } => {
-                self.addresses.insert(name, address);
+                self.addresses.tell(&name, &address, &self.roster);
             }
             Record::Delta { slot, origin, seq, payload } => {
                 let merged = self.keyspace(slot).merge_delta(slot, Dot::new(origin, seq), payload)?;
@@ -246,9 +247,10 @@ impl Recovery {
         self.guest_of.as_ref()
     }
 
-    /// Returns where members were last reached, as far as the log was replayed.
+    /// Returns where others were last reached, by name, as far as the log was replayed: members of the roster, and at most
+    /// 256 others.
     pub fn addresses(&self) -> &BTreeMap<String, String> {
-        &self.addresses
+        self.addresses.addresses()
     }
 
     /// Returns the greatest stamp, as far as the log was replayed.

@@ -255,7 +255,7 @@ impl Control {
         NodeState {
             hlc,
             guest_of: self.replicator.slots_to_adopt().filter(|_| !is_joined).cloned(),
-            addresses: self.addresses.clone(),
+            addresses: self.addresses.addresses().clone(),
             roster: self.replicator.roster().clone(),
         }
     }

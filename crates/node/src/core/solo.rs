@@ -31,15 +31,30 @@ impl Solo {
 
     /// The same, with these limits of replication.
     pub(crate) fn founder_with(moment: Instant, replication: ReplicationConfig) -> Self {
-        Self::start(moment, Some(FoundingId::from_u64(1)), replication)
+        Self::start(moment, Some(FoundingId::from_u64(1)), replication, &[])
+    }
+
+    /// The same, with these seeds.
+    pub(crate) fn founder_of(moment: Instant, seeds: &[&str]) -> Self {
+        Self::start(moment, Some(FoundingId::from_u64(1)), ReplicationConfig::default(), seeds)
     }
 
     /// Makes a guest that has found nobody.
     pub(crate) fn guest(moment: Instant) -> Self {
-        Self::start(moment, None, ReplicationConfig::default())
+        Self::guest_of(moment, &[])
     }
 
-    fn start(moment: Instant, founding: Option<FoundingId>, replication: ReplicationConfig) -> Self {
+    /// The same, with these seeds.
+    pub(crate) fn guest_of(moment: Instant, seeds: &[&str]) -> Self {
+        Self::start(moment, None, ReplicationConfig::default(), seeds)
+    }
+
+    fn start(
+        moment: Instant,
+        founding: Option<FoundingId>,
+        replication: ReplicationConfig,
+        seeds: &[&str],
+    ) -> Self {
         let now = Now { instant: moment, wall_millis: 1_700_000_000_000 };
         let seed = OpenSeed { log_uuid: [1; 16], salt: 1 };
         let disk = MemoryDisk::new();
@@ -58,7 +73,7 @@ impl Solo {
             local: Identity { name: "n1".to_owned(), node, replica, epoch: owner.epoch, boot_nonce: 1 },
             peer_address: "n1".to_owned(),
             client_address: "n1-client".to_owned(),
-            seeds: Vec::new(),
+            seeds: seeds.iter().map(|seed| (*seed).to_owned()).collect(),
             replication,
             swim: SwimConfig::default(),
             gossip_interval: Duration::from_secs(2),

@@ -172,10 +172,10 @@ pub(crate) async fn founding(
         let dial = DialConfig { connect_timeout: SEED_PATIENCE, ..DialConfig::default() };
         let Ok(client) = PeerClient::dial(seed, None, tls, &dial).await else { continue };
         if let Ok(pong) = client.ping(Ping::default(), SEED_PATIENCE).await
-            && pong.identity.name != config.name
+            && client.name() != config.name
             && pong.founding.is_some()
         {
-            return Err(ServeError::SeedAnswers { seed: seed.clone(), name: pong.identity.name });
+            return Err(ServeError::SeedAnswers { seed: seed.clone(), name: client.name().to_owned() });
         }
     }
     Ok(Some(FoundingId::from_u64(random()?)))

@@ -182,9 +182,9 @@ impl Driver {
             Effect::Call { id, peer, address, request, deadline } => {
                 let driver = self.clone();
                 tokio::spawn(async move {
-                    let answer =
+                    let answered =
                         driver.shared.outgoing.call(peer.as_deref(), &address, request, deadline).await;
-                    driver.core().handle_answer(id, answer, clock::now());
+                    driver.core().handle_answer(id, answered, clock::now());
                     driver.pump();
                 });
             }

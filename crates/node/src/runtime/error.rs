@@ -108,7 +108,7 @@ pub enum ServeError {
     /// The log failed while the node ran.
     #[error("the log failed while the node ran: what was not acknowledged may be lost")]
     LogFailed,
-    /// A panic ended the task that drives the node.
+    /// A panic ended a task that the node cannot do without.
     #[error("the node stopped itself after a defect: the panic is in its log")]
     Defect,
 }

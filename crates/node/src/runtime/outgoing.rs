@@ -10,7 +10,7 @@ use trellis_replication::{LinkEvent, LinkKind, Message};
 use trellis_rpc::{DialConfig, DialError, Inbound, LinkError, PeerClient, TlsReloader};
 
 use super::streams::{GOODBYE_PATIENCE, Lane, LinkHost, forward};
-use crate::core::{Answer, CallFailure, Request};
+use crate::core::{Answer, Answered, CallFailure, Request};
 
 /// The connections to other nodes, one for each name and address, made when first used and again when they broke.
 #[derive(Clone, Debug)]
@@ -31,14 +31,14 @@ impl Outgoing {
         Self { tls, connections: Arc::default() }
     }
 
-    /// Makes a call and waits for its answer until `deadline`.
+    /// Makes a call and waits for its answer until `deadline`. Who answered is what its certificate says.
     pub(crate) async fn call(
         &self,
         peer: Option<&str>,
         address: &str,
         request: Request,
         deadline: Instant,
-    ) -> Result<Answer, CallFailure> {
+    ) -> Result<Answered, CallFailure> {
         let answered = async {
             let client = self.connect(peer, address).await.map_err(|error| dial_failure(&error))?;
             let limit = deadline.saturating_duration_since(Instant::now());
@@ -50,7 +50,8 @@ impl Outgoing {
                     client.gossip(news, limit).await.map(|news| Answer::Gossip(Box::new(news)))
                 }
             };
-            answer.map_err(|error| {
+            let from = client.name().to_owned();
+            answer.map(|answer| Answered { from, answer }).map_err(|error| {
                 if error == LinkError::TimedOut { CallFailure::TimedOut } else { CallFailure::Closed }
             })
         };

@@ -1,5 +1,6 @@
 //! What a node learns of the cluster: from hellos, from streams, from gossip.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use trellis_crdt::ReplicaId;
@@ -25,6 +26,17 @@ impl Replicator {
         }
         self.learn(roster, now);
         Ok(())
+    }
+
+    /// Forgets the peers that are not alive, have no stream of deltas, are no members by the roster, and are not
+    /// `is_known` to the host: nobody counts on them. O(peers + members).
+    pub fn forget_peers(&mut self, is_known: impl Fn(&str) -> bool) {
+        let members: BTreeSet<&str> = self.roster.current().map(|(_, member)| member.name.as_str()).collect();
+        let is_guest = self.bootstrap.is_some();
+        self.peers.retain(|name, peer| {
+            let is_in_use = peer.is_alive || peer.push.is_some() || (is_guest && peer.is_donor);
+            is_in_use || members.contains(name.as_str()) || is_known(name)
+        });
     }
 
     /// Accepts or refuses a hello, and takes over what it says of its sender.

@@ -121,9 +121,13 @@ impl Node {
                 self.message = reply;
             }
             Kind::Reply => {
-                if let Some((transmit, _)) = self.under_way.remove(&packet.number) {
-                    // What does not fit is as good as lost: the state machine's own timers take care of it.
-                    let _ = self.swim.handle_reply(transmit, packet.message, now, now);
+                // What does not fit is as good as lost, and what was sent still waits: the state machine's own timers take
+                // care of it.
+                let from = packet.sender.to_owned();
+                if let Some((transmit, _)) = self.under_way.get(&packet.number)
+                    && self.swim.handle_reply(*transmit, &from, packet.message, now, now).is_ok()
+                {
+                    self.under_way.remove(&packet.number);
                 }
             }
             Kind::Refusal => {

@@ -40,19 +40,23 @@ impl<I: MemberId> Swim<I> {
         Ok(self.on_request(from, message, received_at.min(now), reply))
     }
 
-    /// Takes the reply to a transmission. `received_at` is as in [`handle_message`](Self::handle_message).
+    /// Takes the reply of `from`, the id that its link proves, to a transmission. `received_at` is as in
+    /// [`handle_message`](Self::handle_message).
     ///
     /// # Errors
     ///
     /// The reply is of no use; nothing has changed, and the transmission still waits.
+    /// [`NotOfTheSender`](MessageError::NotOfTheSender) means that another member answers at the address than the one
+    /// that was asked, or that what answers at a seed speaks in another's name.
     pub fn handle_reply(
         &mut self,
         to: TransmitId,
+        from: &I,
         reply: &[u8],
         received_at: Instant,
         now: Instant,
     ) -> Result<(), MessageError> {
-        let checked = self.check_reply(to, reply);
+        let checked = self.check_reply(to, from, reply);
         if checked.is_err() {
             self.counters.messages_refused += 1;
         }
@@ -171,11 +175,23 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
-    fn check_reply<'a>(&self, to: TransmitId, reply: &'a [u8]) -> Result<Message<'a, I>, MessageError> {
+    fn check_reply<'a>(
+        &self,
+        to: TransmitId,
+        from: &I,
+        reply: &'a [u8],
+    ) -> Result<Message<'a, I>, MessageError> {
         let place = self.in_flight_place(to).ok_or(MessageError::UnknownTransmit)?;
         let in_flight = &self.in_flight[place];
         let message = self.decode(reply)?;
         let is_member = |slot: Slot, id: &I| self.members.at(slot).member.id == *id;
+        // An address may be another member's by this time, and nobody knows beforehand who is at a seed's.
+        let is_of_another = in_flight.peer.is_some_and(|slot| !is_member(slot, from));
+        let speaks_for_another = matches!(message.body, Body::State { .. })
+            && message.updates.first().is_none_or(|update| update.id != *from);
+        if is_of_another || speaks_for_another {
+            return Err(MessageError::NotOfTheSender);
+        }
         let fits = match (&in_flight.purpose, &message.body) {
             (Purpose::Probe | Purpose::Relay { .. }, Body::Ack) => true,
             (Purpose::News, Body::Ack | Body::RelayedAck { .. } | Body::RelayedNack { .. }) => true,
@@ -183,10 +199,7 @@ impl<I: MemberId> Swim<I> {
                 Purpose::IndirectProbe { target },
                 Body::RelayedAck { target: id, .. } | Body::RelayedNack { target: id },
             ) => is_member(*target, id),
-            (Purpose::Exchange(_), Body::State { .. }) => message
-                .updates
-                .first()
-                .is_some_and(|sender| in_flight.peer.is_none_or(|slot| is_member(slot, &sender.id))),
+            (Purpose::Exchange(_), Body::State { .. }) => true,
             _ => false,
         };
         if fits { Ok(message) } else { Err(MessageError::UnexpectedReply) }

@@ -31,7 +31,8 @@ pub(crate) fn take(bytes: &[u8]) {
                         GOSSIP_BYTES_MAX
                     };
                     assert!(request.len() <= limit);
-                    let _ = swim.handle_reply(transmit.id, bytes, now, now);
+                    let from = transmit.peer.unwrap_or_else(|| "peer".to_owned());
+                    let _ = swim.handle_reply(transmit.id, &from, bytes, now, now);
                 }
                 // By then whatever the bytes say has been taken, and is not taken again.
                 Output::Event(Event::Broadcast { .. }) => assert!(step < 20),

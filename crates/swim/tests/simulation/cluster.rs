@@ -35,7 +35,7 @@ pub(crate) struct Cluster {
     /// What distinguishes this history from every other.
     pub(crate) trace: u64,
     pub(crate) nodes: Vec<Node>,
-    by_addr: BTreeMap<u32, usize>,
+    pub(crate) by_addr: BTreeMap<u32, usize>,
     agenda: BinaryHeap<Reverse<Item>>,
     scheduled: u64,
     start: Instant,
@@ -340,7 +340,7 @@ impl Cluster {
                 }
             }
             Content::Reply { boot, id, payload } if boot == self.nodes[to].boot => {
-                self.hand(to, Call::Reply { id, payload });
+                self.hand(to, Call::Reply { id, from: sender, payload });
             }
             Content::Failure { boot, id } if boot == self.nodes[to].boot => {
                 self.hand(to, Call::Failure { id });

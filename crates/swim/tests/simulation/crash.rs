@@ -96,6 +96,31 @@ fn a_cluster_that_lost_all_power_comes_back_from_the_books_of_its_members() {
     }
 }
 
+#[test]
+fn the_answers_of_one_that_took_over_an_address_are_no_signs_of_life_of_the_dead() {
+    for seed in 0..10 {
+        // All start in one millisecond, so that their epochs do not tell them apart.
+        let mut cluster = Cluster::warm(8, seed, Config::default());
+        cluster.run_for(5 * SECOND);
+        cluster.crash(7);
+        let crashed = cluster.elapsed();
+        let (own, taken) = (cluster.nodes[6].addr, cluster.nodes[7].addr);
+        cluster.by_addr.remove(&own);
+        cluster.by_addr.insert(taken, 6);
+        cluster.nodes[6].addr = taken;
+        let addr = cluster.addr(6);
+        cluster.with(6, |swim, now| swim.update_addr(&addr, now).expect("an address"));
+        // News all the time, some of it to the address that was the dead one's.
+        for second in 0..12 {
+            cluster.with(1, |swim, now| swim.update_meta(vec![second], now).expect("short metadata"));
+            cluster.run_for(SECOND);
+        }
+        assert!(cluster.agrees_on_who_runs(), "seed {seed}");
+        cluster.run_for(30 * SECOND);
+        assert_eq!(cluster.record.deaths_since(crashed), 7, "seed {seed}: only the dead died");
+    }
+}
+
 fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     let mut cluster = Cluster::new(seed);
     cluster.config = config;

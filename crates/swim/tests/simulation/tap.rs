@@ -12,7 +12,7 @@ pub(crate) enum Call {
     Import(Vec<Member<Name>>),
     Timeout,
     Request { from: Name, payload: Box<[u8]> },
-    Reply { id: TransmitId, payload: Box<[u8]> },
+    Reply { id: TransmitId, from: Name, payload: Box<[u8]> },
     Failure { id: TransmitId },
 }
 
@@ -34,7 +34,7 @@ impl Call {
                 return swim.handle_message(from, payload, now, now, reply).ok();
             }
             // A reply to what has expired is refused.
-            Self::Reply { id, payload } => drop(swim.handle_reply(*id, payload, now, now)),
+            Self::Reply { id, from, payload } => drop(swim.handle_reply(*id, from, payload, now, now)),
             Self::Failure { id } => swim.handle_send_failure(*id, SendFailure::Refused, now),
         }
         None

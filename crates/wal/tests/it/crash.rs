@@ -1,8 +1,9 @@
 //! Power cuts at every point: what was acknowledged is there, and a batch is there whole or not at all.
 
 use quickcheck::quickcheck;
-use trellis_wal::{Lsn, MemoryDisk, Sector};
+use trellis_wal::{Disk, Lsn, MemoryDisk, Sector, Syncer};
 
+use crate::spare::SPARE;
 use crate::support::{Node, flip, records_to};
 
 #[test]
@@ -82,26 +83,7 @@ fn a_doubt_about_the_tail_lasts_until_a_record_is_appended() {
 
 #[test]
 fn a_power_cut_after_any_change_to_the_disk_loses_nothing_acknowledged() {
-    let mut changes = 0;
-    loop {
-        let disk = MemoryDisk::new();
-        disk.cut_power_after(changes);
-        let (acknowledged, is_cut) = work_until_cut(&disk);
-        for names_kept in 0..=disk.unsynced_names() {
-            for phase in 0..4 {
-                let after = disk.crash(names_kept, |sector| phase == 3 || sector.index % 2 == phase);
-                let held = Node::open(&after).unwrap().held;
-                assert!(held.len() as u64 >= acknowledged, "{} left after {changes} changes", held.len());
-                assert_eq!(held, records_to(held.len() as u64));
-                assert_eq!(Node::open(&after.crash(0, |_| false)).unwrap().held, held);
-            }
-        }
-        if !is_cut {
-            break;
-        }
-        changes += 1;
-    }
-    assert!(changes > 60, "{changes} changes");
+    check_power_cuts(|_| {});
 }
 
 quickcheck! {
@@ -141,8 +123,34 @@ fn keeps_its_promises(steps: &[u8]) -> bool {
     true
 }
 
+/// Cuts the power after each change to the disk in its turn, and has whatever was not synced survive or not; what was
+/// acknowledged is there, and nothing that was made ahead. `afterwards` is done after each group.
+pub(crate) fn check_power_cuts(afterwards: impl Fn(&mut Syncer<MemoryDisk>)) {
+    let mut changes = 0;
+    loop {
+        let disk = MemoryDisk::new();
+        disk.cut_power_after(changes);
+        let (acknowledged, is_cut) = work_until_cut(&disk, &afterwards);
+        for names_kept in 0..=disk.unsynced_names() {
+            for phase in 0..4 {
+                let after = disk.crash(names_kept, |sector| phase == 3 || sector.index % 2 == phase);
+                let held = Node::open(&after).unwrap().held;
+                assert!(held.len() as u64 >= acknowledged, "{} left after {changes} changes", held.len());
+                assert_eq!(held, records_to(held.len() as u64));
+                assert!(!after.list().unwrap().contains(&SPARE.to_owned()), "after {changes} changes");
+                assert_eq!(Node::open(&after.crash(0, |_| false)).unwrap().held, held);
+            }
+        }
+        if !is_cut {
+            break;
+        }
+        changes += 1;
+    }
+    assert!(changes > 60, "{changes} changes");
+}
+
 /// Works in two openings until the disk fails; returns what was acknowledged and whether it failed.
-fn work_until_cut(disk: &MemoryDisk) -> (u64, bool) {
+fn work_until_cut(disk: &MemoryDisk, afterwards: &impl Fn(&mut Syncer<MemoryDisk>)) -> (u64, bool) {
     let mut acknowledged = 0;
     for last in [40, 60] {
         let Ok(mut node) = Node::open(disk) else { return (acknowledged, true) };
@@ -151,6 +159,7 @@ fn work_until_cut(disk: &MemoryDisk) -> (u64, bool) {
             if node.syncer.sync_once().is_err() {
                 return (node.log.durable().as_u64(), true);
             }
+            afterwards(&mut node.syncer);
         }
         acknowledged = last;
     }

@@ -1,7 +1,6 @@
 //! A kernel that fails, interrupts and delays calls, by strace: every call of a small history in its turn.
 
 use std::fs;
-use std::path::Path;
 
 use trellis_wal::tools::Verdict;
 use trellis_wal::{EnqueueError, FileDisk, open};
@@ -11,7 +10,7 @@ use crate::strace::{
     HISTORY, LAST, SYNCS, Told, can_inject, check_failure, check_kept, check_lie, every_call,
     every_sync_fails, nowhere, one_injection, strace,
 };
-use crate::support::{CONFIG, SEED, Store, payload, records_to};
+use crate::support::{CONFIG, SEED, Store, listing, payload, records_to};
 
 #[test]
 fn a_sync_that_fails_at_any_call_acknowledges_nothing_more() {
@@ -245,16 +244,6 @@ fn appends_without_patience() {
         log.close();
     });
     tell(format_args!("busy {busy}"));
-}
-
-fn listing(log: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(log)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.to_string_lossy().into_owned(), fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    files
 }
 
 const WAITERS: u64 = 8;

@@ -5,7 +5,9 @@ use trellis_wal::{
     recover,
 };
 
-use crate::support::{CONFIG, Node, SEED, Store, chunks_to, records_to, segments, snapshots};
+use crate::support::{
+    CONFIG, End, Node, SEED, Store, chunks_to, log_of_sixty, records_to, segments, snapshots,
+};
 
 #[test]
 fn a_snapshot_and_the_records_behind_it_are_the_whole_log() {
@@ -146,14 +148,7 @@ fn a_log_opened_by_its_records_alone_takes_no_notice_of_snapshots() {
 
 #[test]
 fn a_log_is_opened_behind_any_of_its_records() {
-    let disk = MemoryDisk::new();
-    let mut node = Node::open(&disk).unwrap();
-    node.write_to(30);
-    node.append_batch_to(35);
-    node.syncer.sync_once().unwrap();
-    node.write_to(60);
-    node.syncer.seal().unwrap();
-    drop(node.log);
+    let disk = log_of_sixty(End::Sealed);
     for start in 0..=60 {
         let opened = trellis_wal::open_after(disk.clone(), CONFIG, SEED, Lsn::from_u64(start)).unwrap();
         let held: Vec<_> = opened.records.map(Result::unwrap).collect();

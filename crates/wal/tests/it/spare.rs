@@ -5,32 +5,15 @@ use std::thread;
 
 use trellis_wal::{Disk, Fault, Lsn, MemoryDisk, Operation};
 
+use crate::crash::check_power_cuts;
 use crate::slow_disk::SlowDisk;
 use crate::support::{CONFIG, Node, records_to, segments};
 
 #[test]
 fn a_power_cut_after_any_change_loses_nothing_acknowledged_with_spares_either() {
-    let mut changes = 0;
-    loop {
-        let disk = MemoryDisk::new();
-        disk.cut_power_after(changes);
-        let (acknowledged, is_cut) = work_until_cut(&disk);
-        for names_kept in 0..=disk.unsynced_names() {
-            for phase in 0..4 {
-                let after = disk.crash(names_kept, |sector| phase == 3 || sector.index % 2 == phase);
-                let held = Node::open(&after).unwrap().held;
-                assert!(held.len() as u64 >= acknowledged, "{} left after {changes} changes", held.len());
-                assert_eq!(held, records_to(held.len() as u64));
-                assert!(!after.list().unwrap().contains(&SPARE.to_owned()), "after {changes} changes");
-                assert_eq!(Node::open(&after.crash(0, |_| false)).unwrap().held, held);
-            }
-        }
-        if !is_cut {
-            break;
-        }
-        changes += 1;
-    }
-    assert!(changes > 60, "{changes} changes");
+    check_power_cuts(|syncer| {
+        syncer.make_spare();
+    });
 }
 
 #[test]
@@ -159,21 +142,5 @@ fn who_waits_is_told_that_the_syncer_is_gone_while_a_spare_is_still_made() {
     assert!(!memory.list().unwrap().contains(&SPARE.to_owned()));
 }
 
-/// As in `crash.rs`, with a spare made ahead of most rotations.
-fn work_until_cut(disk: &MemoryDisk) -> (u64, bool) {
-    let mut acknowledged = 0;
-    for last in [40, 60] {
-        let Ok(mut node) = Node::open(disk) else { return (acknowledged, true) };
-        while node.log.last() < Lsn::from_u64(last) {
-            node.append_batch_to(node.log.last().as_u64() + 5);
-            if node.syncer.sync_once().is_err() {
-                return (node.log.durable().as_u64(), true);
-            }
-            node.syncer.make_spare();
-        }
-        acknowledged = last;
-    }
-    (acknowledged, false)
-}
-
-const SPARE: &str = "spare.tmp";
+/// The file that a segment is made in ahead of its use.
+pub(crate) const SPARE: &str = "spare.tmp";

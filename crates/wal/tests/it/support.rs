@@ -1,5 +1,8 @@
 //! A small log on a disk in memory, and what it should hold.
 
+use std::fs;
+use std::path::Path;
+
 use trellis_wal::{
     Config, Disk, Log, Lsn, MemoryDisk, OpenError, OpenSeed, RecoveryReport, SnapshotError, SnapshotInfo,
     Snapshots, Syncer, open, recover,
@@ -173,6 +176,17 @@ pub(crate) fn records_to(last: u64) -> Vec<(Lsn, Vec<u8>)> {
 /// The names of the snapshots, oldest first.
 pub(crate) fn snapshots(disk: &MemoryDisk) -> Vec<String> {
     disk.list().unwrap().into_iter().filter(|name| name.ends_with(".snap")).collect()
+}
+
+/// The files of a directory and what is in them, by name.
+pub(crate) fn listing(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.to_string_lossy().into_owned(), fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
 }
 
 /// The names of the log's segments, oldest first.

@@ -1,6 +1,5 @@
 //! What the tools see, and that looking changes nothing.
 
-use std::fs;
 use std::ops::ControlFlow;
 
 use trellis_wal::tools::{
@@ -10,8 +9,8 @@ use trellis_wal::tools::{
 use trellis_wal::{Damage, Disk, FileDisk, Lsn, MemoryDisk, OpenError, SnapshotDamage};
 
 use crate::support::{
-    End, Node, SEED, Store, chunks_to, flip, framed_bytes, log_of_sixty, payload, records_to, segments,
-    snapshots,
+    End, Node, SEED, Store, chunks_to, flip, framed_bytes, listing, log_of_sixty, payload, records_to,
+    segments, snapshots,
 };
 
 #[test]
@@ -375,16 +374,6 @@ fn any_bytes_are_looked_at_without_harm_even_under_a_right_header() {
         repaired.is_err() || opened.is_ok_and(|store| records_to(40).starts_with(&store.node.held))
     }
     quickcheck::quickcheck(never_panics as fn(Vec<u8>, u16, bool) -> bool);
-}
-
-fn listing(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(path)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.to_string_lossy().into_owned(), fs::read(path).unwrap()))
-        .collect();
-    files.sort();
-    files
 }
 
 fn dumped(disk: &MemoryDisk, from: u64, to: u64) -> Vec<(Lsn, RecordKind, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! Unary calls: pings and gossip.
 
-use trellis_node::core::{Answer, CallFailure, CallId, PingAnswer, Request};
+use trellis_node::core::{Answer, Answered, CallFailure, CallId, PingAnswer, Request};
 use trellis_replication::Pong;
 
 use super::{Event, World, content};
@@ -122,7 +122,8 @@ impl World {
         let (host, clocks) = (call.from, self.clocks(call.from));
         let Some(process) = self.process(host, call.process) else { return Ok(()) };
         let said = content::of_answer(&answer);
-        process.core.handle_answer(call.id, answer, clocks);
+        let from = self.host(call.to).name.to_owned();
+        process.core.handle_answer(call.id, answer.map(|answer| Answered { from, answer }), clocks);
         self.note(host, "answered", number, said);
         self.checks.membership.looked_at(host, &self.hosts[usize::from(host)])?;
         self.settle(host)

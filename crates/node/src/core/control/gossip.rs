@@ -45,10 +45,10 @@ impl Control {
         for (name, address) in self.swim.gossip_targets(self.gossip.fanout) {
             let mut swim = Vec::new();
             let transmit = self.swim.gossip_payload(&name, host.now.instant, &mut swim);
-            let id = transmit.map(|transmit| transmit.id);
+            let purpose = Purpose::Gossip { swim: transmit.map(|transmit| transmit.id) };
             let gossip = self.gossip_message(host, Bytes::from(swim));
-            let to = Callee { name: Some(name.clone()), address: address.to_string() };
-            self.call(host, Purpose::Gossip { peer: name, swim: id }, to, Request::Gossip(gossip), deadline);
+            let to = Callee { name: Some(name), address: address.to_string() };
+            self.call(host, purpose, to, Request::Gossip(gossip), deadline);
         }
         self.gossip.next_slot = self.gossip.next_slot.wrapping_add(DIGESTS);
     }

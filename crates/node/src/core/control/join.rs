@@ -85,7 +85,7 @@ impl Control {
                 .notice_waiting(waits(format!("seed {seed} ({}) is a guest itself", pong.identity.name)));
         }
         let donor = pong.identity.name;
-        self.addresses.insert(donor.clone(), seed);
+        self.addresses.tell(&donor, &seed, self.replicator.roster());
         match pong.holder {
             None => self.on_donor(host, &donor),
             Some(holder) if holder.is_dead => self.supersede(host, &donor, holder.node),
@@ -151,6 +151,10 @@ impl Control {
     /// The last slot's adoption is durable: the guest is a member.
     pub(super) fn on_joined(&mut self, host: &Host<'_>) {
         self.join = None;
+        // A guest has no roster to tell it which addresses to keep.
+        for (name, address) in self.swim_addresses() {
+            self.note_address(host, name, address);
+        }
         self.set_phase(host, Phase::Serving);
         self.update_meta(host);
         let alive = self.alive_members();

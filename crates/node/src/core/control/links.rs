@@ -4,6 +4,7 @@ use trellis_replication::{LinkEvent, LinkId, LinkKind};
 use trellis_swim::Link;
 
 use super::{Control, Host};
+use crate::core::fault;
 
 impl Control {
     /// Notes whose stream this is, from when it is dialled or was accepted. Streams of state end as a matter of course and
@@ -16,7 +17,9 @@ impl Control {
 
     /// Forgets a stream that this node closes by itself.
     pub(super) fn forget_link(&mut self, link: LinkId) {
-        self.push_peers.remove(&link);
+        if !fault::is_off("8 streams that ended are forgotten") {
+            self.push_peers.remove(&link);
+        }
     }
 
     /// Tells SWIM that a stream opened or broke.

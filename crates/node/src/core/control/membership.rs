@@ -7,7 +7,7 @@ use trellis_replication::{Holder, NodeId, Ping, Pong};
 use trellis_swim::{Handled, Member, Output, SendFailure, State, Transmit, TransmitId, TransmitKind};
 
 use super::{Callee, Control, Host, Purpose};
-use crate::core::effect::{Answer, CallFailure, CallId, Effect, Notice, Phase, Request};
+use crate::core::effect::{Answer, Answered, CallFailure, CallId, Effect, Notice, Phase, Request};
 use crate::core::meta::NodeMeta;
 use crate::core::record::Record;
 
@@ -113,45 +113,46 @@ impl Control {
         })
     }
 
-    pub(crate) fn handle_answer(&mut self, host: &Host<'_>, id: CallId, answer: Result<Answer, CallFailure>) {
+    pub(crate) fn handle_answer(
+        &mut self,
+        host: &Host<'_>,
+        id: CallId,
+        answered: Result<Answered, CallFailure>,
+    ) {
         let Some(call) = self.calls.remove(&id) else { return };
         let now = host.now.instant;
-        if let Ok(Answer::Pong(pong)) = &answer {
-            self.measure_skew(host, &pong.identity.name, pong.wall_millis, call.sent_wall_millis);
+        let answered = answered.and_then(|answered| call.check(answered));
+        if let Ok(Answered { from, answer: Answer::Pong(pong) }) = &answered {
+            self.measure_skew(host, from, pong.wall_millis, call.sent_wall_millis);
         }
-        match (call.purpose, answer) {
-            (Purpose::Swim(transmit), Ok(Answer::Pong(pong))) => {
-                self.take_swim_reply(transmit, &pong.swim, now);
+        match (call.purpose, answered) {
+            (Purpose::Swim(transmit), Ok(Answered { from, answer })) => {
+                self.take_swim_reply(transmit, &from, answer.swim(), now);
             }
-            (Purpose::Swim(transmit), Ok(Answer::Gossip(gossip))) => {
-                self.take_swim_reply(transmit, &gossip.swim, now);
-            }
-            (Purpose::Swim(transmit), Err(failure)) => {
-                self.swim.handle_send_failure(transmit, send_failure(failure), now);
-            }
-            (Purpose::Gossip { peer, swim }, Ok(Answer::Gossip(gossip))) => {
+            (Purpose::Gossip { swim }, Ok(Answered { from, answer: Answer::Gossip(gossip) })) => {
                 if let Some(transmit) = swim {
-                    self.take_swim_reply(transmit, &gossip.swim, now);
+                    self.take_swim_reply(transmit, &from, &gossip.swim, now);
                 }
-                if let Err(refusal) = self.take_gossip(host, &peer, &gossip) {
-                    let refused = trellis_replication::Event::Refused { peer, refusal };
+                if let Err(refusal) = self.take_gossip(host, &from, &gossip) {
+                    let refused = trellis_replication::Event::Refused { peer: from, refusal };
                     self.notice(Notice::Replication(refused));
                 }
             }
-            (Purpose::Inquiry { seed }, answer) => self.handle_inquiry(host, seed, as_pong(answer)),
-            (Purpose::Holder { donor, node }, answer) => {
-                self.handle_holder(host, &donor, node, as_pong(answer));
+            (Purpose::Inquiry { seed }, answered) => self.handle_inquiry(host, seed, as_pong(answered)),
+            (Purpose::Holder { donor, node }, answered) => {
+                self.handle_holder(host, &donor, node, as_pong(answered));
             }
-            (Purpose::Gossip { swim: Some(transmit), .. }, Err(failure)) => {
+            (Purpose::Swim(transmit) | Purpose::Gossip { swim: Some(transmit) }, Err(failure)) => {
                 self.swim.handle_send_failure(transmit, send_failure(failure), now);
             }
             (Purpose::Gossip { .. }, _) => {}
         }
     }
 
-    /// A reply that SWIM cannot read is as good as none: its own timers take care of it.
-    fn take_swim_reply(&mut self, transmit: TransmitId, reply: &[u8], now: Instant) {
-        if self.swim.handle_reply(transmit, reply, now, now).is_err() {
+    /// A reply that SWIM cannot read, or that is of another than it asked, is as good as none: its own timers take care of
+    /// it.
+    fn take_swim_reply(&mut self, transmit: TransmitId, from: &str, reply: &[u8], now: Instant) {
+        if self.swim.handle_reply(transmit, &from.to_owned(), reply, now, now).is_err() {
             self.swim.handle_send_failure(transmit, SendFailure::Closed, now);
         }
     }
@@ -198,17 +199,40 @@ impl Control {
         if name == self.replicator.local().name {
             return;
         }
-        let address = member.addr.to_string();
-        if !address.is_empty() && self.addresses.get(&name) != Some(&address) {
-            self.addresses.insert(name.clone(), address.clone());
-            self.log(host, &Record::PeerAddress { name: name.clone(), address });
-        }
+        self.note_address(host, name.clone(), member.addr.to_string());
         let is_guest = NodeMeta::decode(&member.meta).is_some_and(|meta| meta.is_guest);
         let is_alive = matches!(member.state, State::Alive | State::Suspect);
         self.replicator.set_alive(&name, is_alive && !is_guest, host.now.instant);
         if let Some(state) = state {
             self.notice(Notice::Membership { name, state });
         }
+    }
+
+    /// Keeps where a node is reached, over restarts too.
+    pub(super) fn note_address(&mut self, host: &Host<'_>, name: String, address: String) {
+        if !address.is_empty() && self.addresses.tell(&name, &address, self.replicator.roster()) {
+            self.log(host, &Record::PeerAddress { name, address });
+        }
+    }
+
+    /// Whoever SWIM has forgotten, and is no member, is forgotten altogether.
+    pub(super) fn forget_the_gone(&mut self, host: &Host<'_>) {
+        let forgotten = self.swim.counters().members_forgotten;
+        if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {
+            return;
+        }
+        let is_known = |name: &str| self.swim.member(&name.to_owned()).is_some();
+        self.replicator.forget_peers(is_known);
+        for name in self.addresses.forgotten(self.replicator.roster(), is_known) {
+            self.addresses.tell(&name, "", self.replicator.roster());
+            self.log(host, &Record::PeerAddress { name, address: String::new() });
+        }
+    }
+
+    /// Name and address of every other member that SWIM knows as up.
+    pub(super) fn swim_addresses(&self) -> Vec<(String, String)> {
+        let others = self.swim.members().filter(|member| member.id != self.swim.local().id && member.is_up());
+        others.map(|member| (member.id.clone(), member.addr.to_string())).collect()
     }
 
     fn on_gone(&mut self, host: &Host<'_>, name: String, state: &'static str) {
@@ -260,11 +284,10 @@ fn state_word(state: State) -> &'static str {
     }
 }
 
-fn as_pong(answer: Result<Answer, CallFailure>) -> Result<Pong, CallFailure> {
-    match answer {
-        Ok(Answer::Pong(pong)) => Ok(*pong),
-        Ok(Answer::Gossip(_)) => Err(CallFailure::Closed),
-        Err(failure) => Err(failure),
+fn as_pong(answered: Result<Answered, CallFailure>) -> Result<Pong, CallFailure> {
+    match answered?.answer {
+        Answer::Pong(pong) => Ok(*pong),
+        Answer::Gossip(_) => Err(CallFailure::Closed),
     }
 }
 
@@ -278,3 +301,6 @@ fn send_failure(failure: CallFailure) -> SendFailure {
 
 /// Indirect probes that this node makes for others at the same time; beyond, the oldest goes unanswered.
 const DEFERRED_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests;

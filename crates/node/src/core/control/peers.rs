@@ -271,7 +271,7 @@ impl Control {
 
     pub(super) fn address_of(&self, peer: &str) -> Option<String> {
         let member = self.swim.member(&peer.to_owned()).map(|member| member.addr.to_string());
-        member.filter(|address| !address.is_empty()).or_else(|| self.addresses.get(peer).cloned())
+        member.filter(|address| !address.is_empty()).or_else(|| self.addresses.get(peer).map(str::to_owned))
     }
 }
 

@@ -10,13 +10,21 @@ use trellis_wal::{MemoryDisk, Syncer};
 
 use super::*;
 use crate::core::solo::Solo;
+use crate::core::{Answer, CallFailure, Request};
 use crate::runtime::peers::Peers;
 
 struct Bench {
     driver: Driver,
     tls: Arc<TlsReloader>,
     _syncer: Syncer<MemoryDisk>,
-    _certificates: TempDir,
+    certificates: TempDir,
+}
+
+impl Bench {
+    /// What a node of this name shows and trusts.
+    fn tls(&self, name: &str) -> Arc<TlsReloader> {
+        load(&self.certificates, name)
+    }
 }
 
 /// A core that founded a cluster of its own, the driver of its effects, and a log that nobody syncs.
@@ -24,14 +32,21 @@ fn bench() -> Bench {
     let certificates = tempfile::tempdir().unwrap();
     let authority = CertificateAuthority::create(Some("garden")).unwrap();
     authority.save(certificates.path()).unwrap();
-    authority.issue_node("n1", &[]).unwrap().save(certificates.path()).unwrap();
-    let file = |name: &str| certificates.path().join(name);
-    let files = TlsFiles { ca: file("ca.crt"), cert: file("n1.crt"), key: file("n1.key") };
-    let tls = Arc::new(TlsReloader::load(files).unwrap());
+    for name in ["n1", "n2", "n3"] {
+        authority.issue_node(name, &[]).unwrap().save(certificates.path()).unwrap();
+    }
+    let tls = load(&certificates, "n1");
     let Solo { core, syncer, .. } = Solo::founder(clock::now().instant);
     let outgoing = Outgoing::new(Arc::clone(&tls));
     let driver = Driver::new(Arc::new(core), outgoing, Concerns::default(), Health::default());
-    Bench { driver, tls, _syncer: syncer, _certificates: certificates }
+    Bench { driver, tls, _syncer: syncer, certificates }
+}
+
+fn load(certificates: &TempDir, name: &str) -> Arc<TlsReloader> {
+    let file = |name: String| certificates.path().join(name);
+    let ca = file("ca.crt".to_owned());
+    let files = TlsFiles { ca, cert: file(format!("{name}.crt")), key: file(format!("{name}.key")) };
+    Arc::new(TlsReloader::load(files).unwrap())
 }
 
 #[tokio::test]
@@ -54,6 +69,29 @@ async fn a_stream_that_is_closed_while_it_is_dialled_is_never_opened() {
     };
     tokio::time::timeout(PATIENCE, is_over).await.expect("only this test and the listener hold the driver");
     assert!(driver.shared.links.lock().is_empty());
+    serving.abort();
+}
+
+#[tokio::test]
+async fn who_answers_a_call_is_what_the_certificate_says_and_not_the_message() {
+    let bench = bench();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Its core gives itself out for n1, at an address that n1 may have had; what it can show is n3's.
+    let peers = Arc::new(Peers { driver: bench.driver.clone() });
+    let served = serve_peers(listener, bench.tls("n3"), peers, ServerConfig::peers(), std::future::pending());
+    let serving = tokio::spawn(served);
+    let caller = Outgoing::new(bench.tls("n2"));
+    let call = |peer: Option<&'static str>, address: String| {
+        let caller = caller.clone();
+        let request = Request::Ping(Ping::default());
+        async move { caller.call(peer, &address, request, Instant::now() + PATIENCE).await }
+    };
+    let answered = call(None, address.clone()).await.expect("whoever is at a seed may answer");
+    assert_eq!(answered.from, "n3");
+    assert!(matches!(answered.answer, Answer::Pong(pong) if pong.identity.name == "n1"));
+    assert_eq!(call(Some("n1"), address.clone()).await, Err(CallFailure::Closed));
+    assert_eq!(call(Some("n3"), address).await.map(|answered| answered.from), Ok("n3".to_owned()));
     serving.abort();
 }
 

@@ -7,6 +7,32 @@ fn removal_of(node: u64) -> Roster {
 }
 
 #[test]
+fn of_peers_that_are_gone_members_are_remembered_and_whom_the_host_knows() {
+    let mut bench = Bench::member();
+    let mut roster = bench.replicator.roster().clone();
+    let member = MemberRecord { name: "n2".to_owned(), ..MemberRecord::default() };
+    roster.members.insert(NodeId::from_u64(2), member);
+    bench.replicator.learn_from(&roster, bench.now).unwrap();
+    for name in ["n2", "known", "gone", "alive", "linked"] {
+        bench.replicator.set_alive(name, true, bench.now);
+    }
+    let dials = bench.outputs().into_iter().filter_map(|output| match output {
+        Output::Dial { peer, link, .. } => Some((peer, link)),
+        _ => None,
+    });
+    for (_, link) in dials.collect::<Vec<_>>().into_iter().filter(|(peer, _)| peer != "linked") {
+        bench.tell(link, LinkEvent::Closed);
+    }
+    for name in ["n2", "known", "gone", "linked"] {
+        bench.replicator.set_alive(name, false, bench.now);
+    }
+    bench.replicator.forget_peers(|name| name == "known");
+    let left: Vec<_> = bench.replicator.peers().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(left, ["alive", "known", "linked", "n2"]);
+    assert_eq!(bench.replicator.backlog().peers, 4);
+}
+
+#[test]
 fn every_stream_of_a_removed_node_is_closed_and_nothing_on_it_is_heard() {
     let mut bench = Bench::member();
     let out = bench.push_stream();

@@ -59,6 +59,69 @@ fn an_exchange_speaks_for_its_sender_or_is_refused() {
 }
 
 #[test]
+fn a_reply_of_another_member_than_was_asked_is_none() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.stop_probing();
+    let slot_of_b = me.swim.members.slot(&"b".to_owned()).unwrap();
+    me.swim.probe(slot_of_b);
+    let (probe, _) = me.next_request();
+    let news = me.swim.gossip_payload(&"b".to_owned(), me.at(0), &mut Vec::new()).unwrap().id;
+    me.swim.exchange(me.swim.addr_of(slot_of_b), None);
+    let (exchange, _) = me.next_request();
+    let before = (me.swim.version(), me.swim.digest());
+    // "c" answers where "b" was, in its own name or that of "b".
+    let state =
+        |of| message(0, &a_state(), &[record(of, 1, 0, State::Alive), record("d", 1, 0, State::Alive)]);
+    let ack = message(0, &Body::Ack, &[record("d", 1, 0, State::Alive)]);
+    let replies = [(probe, ack.clone()), (news, ack.clone()), (exchange, state("c")), (exchange, state("b"))];
+    for (id, reply) in replies {
+        assert_eq!(me.answer_bytes(id, "c", &reply, 50), Err(MessageError::NotOfTheSender));
+    }
+    // Nor may "b" itself speak in another's name.
+    assert_eq!(me.answer_bytes(exchange, "b", &state("c"), 50), Err(MessageError::NotOfTheSender));
+    let now = (me.swim.version(), me.swim.digest(), me.swim.last_heard(&"b".to_owned()), me.outputs());
+    assert_eq!(now, (before.0, before.1, None, vec![]));
+    assert_eq!(me.swim.counters().messages_refused, 5);
+    for (id, reply) in [(probe, ack.clone()), (news, ack), (exchange, state("b"))] {
+        assert_eq!(me.answer_bytes(id, "b", &reply, 60), Ok(()), "what was sent still waited");
+    }
+    assert_eq!(me.swim.last_heard(&"b".to_owned()), Some(me.at(60)));
+}
+
+#[test]
+fn a_helper_answers_for_the_target_of_a_probe_and_nobody_for_the_helper() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.run_to(1000);
+    me.outputs();
+    me.run_to(1500);
+    let asked = me.outputs_with_ids().into_iter().find_map(|(id, out)| match out {
+        Out::Sent { to, body: Body::PingRequest { target }, .. } => Some((id?, to, target)),
+        _ => None,
+    });
+    let (id, to, target) = asked.expect("the other member is asked to try");
+    let helper = to.trim_end_matches(":7500");
+    let relayed = message(0, &Body::RelayedAck { target: target.clone(), epoch: 1 }, &[]);
+    assert_eq!(me.answer_bytes(id, &target, &relayed, 1510), Err(MessageError::NotOfTheSender));
+    assert_eq!(me.swim.last_heard(&target), None);
+    assert_eq!(me.answer_bytes(id, helper, &relayed, 1520), Ok(()));
+    assert_eq!(me.swim.last_heard(&target), Some(me.at(1520)));
+}
+
+#[test]
+fn what_answers_at_a_seed_speaks_for_itself_or_is_not_taken() {
+    let mut me = Subject::knowing(&[]);
+    me.swim.join(["x:7500".to_owned()], me.at(0));
+    let (id, _) = me.next_request();
+    let state = message(0, &a_state(), &[record("b", 1, 0, State::Alive)]);
+    for (from, told) in [("mallory", &state), ("me", &state), ("b", &message(0, &a_state(), &[]))] {
+        assert_eq!(me.answer_bytes(id, from, told, 10), Err(MessageError::NotOfTheSender));
+    }
+    assert_eq!((me.swim.members().count(), me.outputs()), (1, vec![]));
+    assert_eq!(me.answer_bytes(id, "b", &state, 20), Ok(()));
+    assert_eq!(me.events(), [event("up b 1.0 Alive")]);
+}
+
+#[test]
 fn one_that_joins_is_told_on_when_it_has_answered_a_ping() {
     let mut me = Subject::knowing(&["b"]);
     me.stop_probing();
@@ -108,6 +171,10 @@ fn a_relayed_departure_of_a_live_member_is_refuted_by_it() {
     };
     let told = codec::decode::<String>(&reply, 7).unwrap();
     assert_eq!(told.updates.first().map(super::harness::brief), Some("b 1.1 Left".to_owned()));
+}
+
+fn a_state() -> Body<String> {
+    Body::State { instance: 9, differing: 0, more_after: None }
 }
 
 fn codec_with_stamp(epoch: u64, incarnation: u64) -> Vec<u8> {

@@ -284,7 +284,7 @@ fn broadcasts_change_nothing_of_when_digests_are_acted_upon() {
         let (ping, _) = me.next_request();
         let mut bytes = Vec::new();
         codec::encode_head::<String>(&mut bytes, 7, other, &Body::Ack);
-        me.swim.handle_reply(ping, &bytes, me.at(1002), me.at(1002)).unwrap();
+        me.swim.handle_reply(ping, &"b".to_owned(), &bytes, me.at(1002), me.at(1002)).unwrap();
         let asked = me.outputs();
         let syncs = asked.iter().filter(|out| matches!(out, Out::Sent { kind: TransmitKind::Sync, .. }));
         assert_eq!(syncs.count(), 1, "with broadcasts: {broadcasts}");

@@ -110,11 +110,24 @@ impl Subject {
         }
     }
 
+    /// The member that was asked answers, and speaks of itself as alive at (epoch 1, incarnation).
     pub(super) fn answer(&mut self, id: TransmitId, incarnation: u64, body: &Body<String>, millis: u64) {
-        let bytes = message(incarnation, body, &[]);
+        let place = self.swim.in_flight_place(id).expect("it waits for an answer");
+        let slot = self.swim.in_flight[place].peer.expect("a member was asked");
+        let from = self.swim.members.at(slot).member.id.clone();
+        self.answer_bytes(id, &from, &message(incarnation, body, &[]), millis).unwrap();
+    }
+
+    pub(super) fn answer_bytes(
+        &mut self,
+        id: TransmitId,
+        from: &str,
+        bytes: &[u8],
+        millis: u64,
+    ) -> Result<(), MessageError> {
         self.run_to(millis);
         let now = self.at(millis);
-        self.swim.handle_reply(id, &bytes, now, now).unwrap();
+        self.swim.handle_reply(id, &from.to_owned(), bytes, now, now)
     }
 
     pub(super) fn outputs(&mut self) -> Vec<Out> {

@@ -4,7 +4,7 @@ use super::harness::{Out, Received, Subject, event, message, ping, record, sent}
 use crate::codec;
 use crate::member_list::BUCKETS;
 use crate::message::{Ask, Body, Header};
-use crate::{Config, Member, State, TransmitKind};
+use crate::{Config, Member, MessageError, State, TransmitKind};
 
 #[test]
 fn equal_digests_begin_no_exchange_and_different_ones_do_at_most_every_two_seconds() {
@@ -14,12 +14,13 @@ fn equal_digests_begin_no_exchange_and_different_ones_do_at_most_every_two_secon
     for second in 1..9 {
         me.run_to(second * 1000);
         for (id, out) in me.outputs_with_ids() {
-            if let (Some(id), Out::Sent { kind: TransmitKind::PingDirect, .. }) = (id, &out) {
+            if let (Some(id), Out::Sent { kind: TransmitKind::PingDirect, to, .. }) = (id, &out) {
                 let digest = if second < 4 { digest } else { !digest };
                 let header = Header { epoch: 1, incarnation: 0, digest, wants_record: false, is_quiet: true };
                 let mut bytes = Vec::new();
                 codec::encode_head::<String>(&mut bytes, 7, header, &Body::Ack);
-                me.swim.handle_reply(id, &bytes, me.at(second * 1000), me.at(second * 1000)).unwrap();
+                let asked = to.trim_end_matches(":7500");
+                me.answer_bytes(id, asked, &bytes, second * 1000).unwrap();
             }
         }
         let asked = me.outputs();
@@ -157,7 +158,7 @@ fn leave_during_a_join_ends_it_and_a_late_answer_changes_nothing() {
         &Body::State { instance: 9, differing: 0, more_after: None },
         &[record("x", 1, 0, State::Alive)],
     );
-    assert!(me.swim.handle_reply(id, &state, me.at(20), me.at(20)).is_err());
+    assert_eq!(me.answer_bytes(id, "x", &state, 20), Err(MessageError::UnknownTransmit));
     me.run_to(100_000);
     assert_eq!((me.outputs(), me.swim.members().count()), (vec![], 1));
 }
@@ -207,7 +208,7 @@ fn a_peer_that_lacks_the_own_record_is_told_it_once_in_an_interval() {
         for (id, out) in me.outputs_with_ids() {
             let Some(id) = id else { continue };
             told += usize::from(matches!(&out, Out::Sent { records, .. } if records == &["me 1.0 Alive"]));
-            me.swim.handle_reply(id, &bytes, me.at(10), me.at(10)).unwrap();
+            me.answer_bytes(id, "b", &bytes, 10).unwrap();
         }
     }
     assert_eq!(told, 1);
@@ -245,7 +246,7 @@ fn exchange(me: &mut Subject, (name, other): (&str, &mut Subject), millis: u64) 
             panic!("answered")
         };
         lengths.extend([payload.len(), reply.len()]);
-        me.swim.handle_reply(transmit.id, &reply, me.at(millis), me.at(millis)).unwrap();
+        me.answer_bytes(transmit.id, name, &reply, millis).unwrap();
     }
     lengths
 }

@@ -79,7 +79,7 @@ fn a_seed_that_is_the_member_itself_is_no_conflict_and_not_tried_again() {
     let Ok(Received::Reply(reply)) = looped else {
         panic!("answered: {looped:?}");
     };
-    me.swim.handle_reply(id, &reply, me.at(2), me.at(2)).unwrap();
+    me.answer_bytes(id, "me", &reply, 2).unwrap();
     me.run_to(120_000);
     assert_eq!(me.outputs(), []);
 }
@@ -161,7 +161,7 @@ fn gossip_rides_on_the_hosts_own_rounds() {
         panic!("gossip is answered at once");
     };
     assert_eq!(&*other.swim.member(&"me".to_owned()).unwrap().meta, [5]);
-    me.swim.handle_reply(transmit.id, &reply, me.at(101), me.at(101)).unwrap();
+    me.answer_bytes(transmit.id, "b", &reply, 101).unwrap();
     assert_eq!(me.swim.last_heard(&"b".to_owned()), Some(me.at(101)));
     assert_eq!(me.swim.gossip_payload(&"nobody".to_owned(), me.at(102), &mut payload), None);
 }
