@@ -373,8 +373,8 @@ impl Cluster {
                 }
                 Output::Event(event) => {
                     let (at, name) = (self.elapsed(), self.nodes[index].name);
-                    self.trace = fold(self.trace, format!("{event:?}").as_bytes());
-                    self.record.on_event(index, name, at, &event);
+                    let happened = self.record.on_event(index, name, at, &event);
+                    self.trace = fold(self.trace, happened.facts().map(u64::to_le_bytes).as_flattened());
                 }
             }
         }
