@@ -32,9 +32,10 @@ enum Task {
     },
     /// Format, and apply what clippy can fix.
     Fix,
-    /// Measure a release build against a bare echo over the same mutual TLS; with `wal`, the log against others.
+    /// Measure a release build against a bare echo over the same mutual TLS; with `wal` the log against others, with
+    /// `swim` membership against others in one simulation.
     Bench {
-        /// Passed on; `--help` lists them, and `wal --help` those of the log.
+        /// Passed on; `--help` lists them, and `wal --help` or `swim --help` those of the other two.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -82,18 +83,19 @@ fn run(task: Task) -> Result<()> {
 
 /// Runs a bench, a package of its own so that nothing else pays for compiling it.
 fn bench(arguments: &[String]) -> Result<()> {
-    let (package, arguments): (&[&str], _) = match arguments.split_first() {
-        Some((first, rest)) if first == "wal" => {
-            (&["--manifest-path", BENCH_WAL, "--target-dir", "target"], rest)
-        }
-        _ => (&["--package", "xtask-bench", "--features", "run"], arguments),
-    };
-    let words = [&["run", "--quiet", "--release"], package, &["--"]].concat();
+    let with_rivals = arguments.split_first().and_then(|(first, rest)| {
+        let (_, manifest) = BENCHES_WITH_RIVALS.iter().find(|(name, _)| name == first)?;
+        Some((["--manifest-path", *manifest, "--target-dir", "target"], rest))
+    });
+    let (package, arguments) =
+        with_rivals.unwrap_or((["--package", "xtask-bench", "--features", "run"], arguments));
+    let words = [&["run", "--quiet", "--release"], &package[..], &["--"]].concat();
     workspace::run(workspace::cargo(&words).args(arguments))
 }
 
-/// Of a workspace of its own, for the sake of what it measures against.
-const BENCH_WAL: &str = "xtask/bench-wal/Cargo.toml";
+/// Of workspaces of their own, for the sake of what they measure against.
+const BENCHES_WITH_RIVALS: &[(&str, &str)] =
+    &[("wal", "xtask/bench-wal/Cargo.toml"), ("swim", "xtask/bench-swim/Cargo.toml")];
 
 #[cfg(test)]
 mod tests {
@@ -114,11 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_after_bench_is_passed_on_and_the_bench_of_the_log_exists() {
+    fn everything_after_bench_is_passed_on_and_the_benches_with_rivals_exist() {
         let line = ["xtask", "bench", "wal", "--rounds", "3"];
         let Task::Bench { arguments } = Cli::try_parse_from(line).unwrap().task else { panic!("not bench") };
         assert_eq!(arguments, ["wal", "--rounds", "3"]);
-        assert!(workspace::root().join(BENCH_WAL).is_file());
+        for (_, manifest) in BENCHES_WITH_RIVALS {
+            assert!(workspace::root().join(manifest).is_file(), "{manifest}");
+        }
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Cluster {
     /// Members from this one on start as members of another cluster.
     pub(crate) foreign_from: usize,
     pub(crate) load: Load,
+    /// Whether the time that the members' code takes is measured.
+    pub(crate) is_measured: bool,
     /// What so many members, the first ones, are handed from their start on is noted.
     pub(crate) tapped: usize,
     /// What distinguishes this history from every other.
@@ -41,7 +43,7 @@ pub(crate) struct Cluster {
     start: Instant,
     pub(crate) elapsed: u64,
     rng: SmallRng,
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
 }
 
 /// What all members together have sent.
@@ -49,6 +51,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Load {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// How long their code took, while that is measured.
+    pub(crate) taken: Duration,
 }
 
 impl Cluster {
@@ -62,6 +66,7 @@ impl Cluster {
             later_versions: 0,
             foreign_from: usize::MAX,
             load: Load::default(),
+            is_measured: false,
             tapped: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             nodes: Vec::new(),
@@ -350,22 +355,10 @@ impl Cluster {
         self.drain(to);
     }
 
-    /// Calls a member; an immediate reply is left in the buffer.
-    fn hand(&mut self, index: usize, call: Call) -> Option<Handled> {
-        let now = self.now(index);
-        let node = &mut self.nodes[index];
-        let swim = node.swim.as_mut().expect("the member runs");
-        let handled = call.hand_to(swim, now, &mut self.buffer);
-        if let Some(tap) = &mut node.tap {
-            tap.calls.push((now, call));
-        }
-        handled
-    }
-
     /// Does what the member asks for, and awaits its next moment.
     fn drain(&mut self, index: usize) {
         let mut payload = std::mem::take(&mut self.buffer);
-        while let Some(output) = self.member_mut(index).poll_output(&mut payload) {
+        while let Some(output) = self.next_output(index, &mut payload) {
             match output {
                 Output::Transmit(transmit) => {
                     let boot = self.nodes[index].boot;
@@ -389,8 +382,8 @@ impl Cluster {
                 }
                 Output::Event(event) => {
                     let (at, name) = (self.elapsed(), self.nodes[index].name);
-                    self.trace = fold(self.trace, format!("{event:?}").as_bytes());
-                    self.record.on_event(index, name, at, &event);
+                    let happened = self.record.on_event(index, name, at, &event);
+                    self.trace = fold(self.trace, happened.facts().map(u64::to_le_bytes).as_flattened());
                 }
             }
         }
@@ -455,7 +448,7 @@ impl Cluster {
         self.nodes[index].swim.as_mut().expect("the member runs")
     }
 
-    fn now(&self, index: usize) -> Instant {
+    pub(crate) fn now(&self, index: usize) -> Instant {
         self.start + Duration::from_micros(self.elapsed + self.nodes[index].offset)
     }
 }

@@ -30,6 +30,14 @@ pub(crate) struct Happened {
     pub(crate) stamp: (u64, u64),
 }
 
+impl Happened {
+    /// What tells it from others at the same moment, for a trace: a thousand members that get to know each other
+    /// have a million events, too many to spell out.
+    pub(crate) fn facts(&self) -> [u64; 5] {
+        [self.observer as u64, self.subject.into(), self.what as u64, self.stamp.0, self.stamp.1]
+    }
+}
+
 /// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
@@ -45,6 +53,7 @@ pub(crate) enum What {
     Isolated,
     Healed,
     LeaveDrained,
+    Broadcast,
 }
 
 impl Record {
@@ -88,7 +97,13 @@ impl Record {
         self.of(What::Dead, since).count()
     }
 
-    pub(crate) fn on_event(&mut self, observer: usize, own: Name, at: Duration, event: &Event<Name>) {
+    pub(crate) fn on_event(
+        &mut self,
+        observer: usize,
+        own: Name,
+        at: Duration,
+        event: &Event<Name>,
+    ) -> Happened {
         let own = (own.0, (0, 0));
         let of = |member: &Member<Name>| (member.id.0, (member.epoch, member.incarnation));
         let (what, (subject, stamp)) = match event {
@@ -106,15 +121,18 @@ impl Record {
             Event::LeaveDrained => (What::LeaveDrained, own),
             Event::Broadcast { origin, key, payload } => {
                 self.broadcasts.push((observer, origin.0, key.to_vec(), payload.to_vec()));
-                return;
+                let stamp = (key.len() as u64, payload.len() as u64);
+                return Happened { at, observer, subject: origin.0, what: What::Broadcast, stamp };
             }
         };
-        self.happened.push(Happened { at, observer, subject, what, stamp });
+        let happened = Happened { at, observer, subject, what, stamp };
+        self.happened.push(happened);
         self.check_order(observer, subject, what, at);
         if what == What::Dead {
             let is_first = self.dead.insert((observer, subject, stamp.0, stamp.1));
             assert!(is_first, "{observer} at {at:?}: {subject} dies twice at {stamp:?}");
         }
+        happened
     }
 
     fn check_order(&mut self, observer: usize, subject: u32, what: What, at: Duration) {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use trellis_swim::{Config, Handled, Local, Member, SendFailure, Swim, TransmitId};
+use trellis_swim::{Config, Handled, Local, Member, Output, SendFailure, Swim, TransmitId};
 
+use crate::cluster::Cluster;
 use crate::name::Name;
 
 /// One call of the host.
@@ -76,3 +77,38 @@ impl Tap {
         (swim, taken)
     }
 }
+
+impl Cluster {
+    /// Calls a member; an immediate reply is left in the buffer.
+    pub(crate) fn hand(&mut self, index: usize, call: Call) -> Option<Handled> {
+        let now = self.now(index);
+        let mut reply = std::mem::take(&mut self.buffer);
+        let handled = self.timed(index, |swim| call.hand_to(swim, now, &mut reply));
+        self.buffer = reply;
+        if let Some(tap) = &mut self.nodes[index].tap {
+            tap.calls.push((now, call));
+        }
+        handled
+    }
+
+    pub(crate) fn next_output(&mut self, index: usize, payload: &mut Vec<u8>) -> Option<Output<Name>> {
+        self.timed(index, |swim| swim.poll_output(payload))
+    }
+
+    fn timed<T>(&mut self, index: usize, act: impl FnOnce(&mut Swim<Name>) -> T) -> T {
+        let swim = self.nodes[index].swim.as_mut().expect("the member runs");
+        if !self.is_measured {
+            return act(swim);
+        }
+        let began = Instant::now();
+        let result = act(swim);
+        let taken = began.elapsed();
+        if taken < PREEMPTED {
+            self.load.taken += taken;
+        }
+        result
+    }
+}
+
+/// Longer than any call takes: another process had the processor.
+const PREEMPTED: Duration = Duration::from_millis(1);
