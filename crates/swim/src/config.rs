@@ -30,6 +30,9 @@ pub struct Config {
     /// The silence before a member is called dead on the word of a single accuser. At least `dead_after`; 24 s.
     /// It is multiplied with the own awareness, up to `2.5 * suspicion_max`.
     pub suspicion_max: Duration,
+    /// Who calls a member dead whose time is over: this member by its own clock, or its host. All members of a cluster
+    /// should agree on it: one that is `Auto` decides for all.
+    pub dead_policy: DeadPolicy,
     /// So many further accusers shorten `suspicion_max` to `dead_after`. 0 to 2; 2, and 0 in clusters below four.
     pub confirmations: usize,
     /// While there is news, it is sent this often. 10 ms to `probe_interval`; 200 ms.
@@ -116,6 +119,7 @@ impl Default for Config {
             suspicion_min: Duration::from_secs(4),
             dead_after: Duration::from_secs(10),
             suspicion_max: Duration::from_secs(24),
+            dead_policy: DeadPolicy::Auto,
             confirmations: 2,
             burst_interval: Duration::from_millis(200),
             burst_fanout: 3,
@@ -132,6 +136,20 @@ impl Default for Config {
             in_flight_max: 256,
         }
     }
+}
+
+/// Who calls a member dead that was silent for too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadPolicy {
+    /// The own clock does.
+    #[default]
+    Auto,
+    /// A host does, by [`Swim::confirm_dead`](crate::Swim::confirm_dead). It hears of the silence by
+    /// [`Event::Unreachable`](crate::Event::Unreachable); until it has decided, or another member's word of the
+    /// death has come, the member stays suspected. It is not probed meanwhile and gets no news, but is contacted as
+    /// the dead are. For hosts that know more than silence tells, and for whom a false death costs more than a late
+    /// one.
+    Manual,
 }
 
 fn within(setting: &'static str, value: Duration, min: Duration, max: Duration) -> Result<(), ConfigError> {

@@ -26,6 +26,8 @@ pub struct Counters {
     pub confirmations: u64,
     /// Words of the own suspicion, death or departure that were refuted.
     pub refutations: u64,
+    /// Suspects whose death was left to the host.
+    pub unreachables: u64,
     /// Members called dead by the own clock.
     pub deaths: u64,
     /// Times at which the host was late.

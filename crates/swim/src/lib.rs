@@ -61,7 +61,7 @@ mod fault;
 #[cfg(trellis_fault)]
 pub mod fault;
 
-pub use crate::config::Config;
+pub use crate::config::{Config, DeadPolicy};
 pub use crate::counters::Counters;
 pub use crate::error::{ConfigError, MessageError};
 pub use crate::input::{Handled, Link, RequestId, SendFailure, TransmitId};

@@ -29,7 +29,7 @@ impl Slot {
 
 /// The members, the local one included.
 ///
-/// `ring` holds exactly the others that are up. A member enters it at a random place, and the order is drawn anew
+/// `ring` holds exactly the others that are up and within reach. A member enters it at a random place, and the order is drawn anew
 /// after each round, so the members of a cluster probe in unrelated orders, each every other once in N - 1 rounds.
 ///
 /// The digest of a bucket is the sum, without carry, of a hash of each record in it, so it changes in constant
@@ -44,7 +44,7 @@ pub(crate) struct MemberList<I> {
     ordered: BTreeMap<I, Slot>,
     ring: Vec<Slot>,
     next: usize,
-    /// The others that are not up.
+    /// The others that are not in the ring.
     gone: Vec<Slot>,
     buckets: [u64; BUCKETS],
     version: u64,
@@ -84,36 +84,49 @@ impl<I: MemberId> MemberList<I> {
 
     /// Stores a record, the first or a newer one of its id, and keeps ring and digest in step.
     pub(crate) fn put(&mut self, member: Member<I>, rng: &mut SmallRng, now: Instant) -> Slot {
-        let is_up = member.is_up();
+        let is_reachable = member.is_up();
         let known = self.by_id.get(&member.id).copied();
-        let (slot, was_up) = match known {
+        let (slot, was_reachable) = match known {
             Some(slot) => {
-                let was_up = self.at(slot).member.is_up();
+                let was_reachable = self.at(slot).is_reachable();
                 self.change(slot, |entry| entry.replace(member, now));
-                (slot, was_up)
+                (slot, was_reachable)
             }
             None => (self.insert(member, now), false),
         };
         if slot == Slot::LOCAL {
             return slot;
         }
-        match (known.is_some() && !was_up, !is_up) {
+        match (known.is_some() && !was_reachable, !is_reachable) {
             (false, true) => self.gone.push(slot),
             (true, false) => self.gone.retain(|other| *other != slot),
             _ => {}
         }
-        if was_up == is_up {
+        if was_reachable == is_reachable {
             return slot;
-        } else if is_up {
+        } else if is_reachable {
             let last = if fault::is_off("the turn is random") { 0 } else { self.ring.len() };
             self.ring.insert(rng.random_range(0..=last), slot);
-        } else if let Some(place) = self.ring.iter().position(|other| *other == slot) {
+        } else {
+            self.take_out_of_ring(slot);
+        }
+        slot
+    }
+
+    fn take_out_of_ring(&mut self, slot: Slot) {
+        if let Some(place) = self.ring.iter().position(|other| *other == slot) {
             self.ring.remove(place);
             if place < self.next {
                 self.next -= 1;
             }
         }
-        slot
+    }
+
+    /// Counts a member that is up among those out of reach, until its record changes.
+    pub(crate) fn set_unreachable(&mut self, slot: Slot) {
+        self.take_out_of_ring(slot);
+        self.gone.push(slot);
+        self.at_mut(slot).is_unreachable = true;
     }
 
     /// Forgets a member that is not up.
@@ -205,8 +218,8 @@ impl<I: MemberId> MemberList<I> {
         self.entry(id).map(|entry| &entry.member)
     }
 
-    pub(crate) fn is_up(&self, id: &I) -> bool {
-        self.member(id).is_some_and(Member::is_up)
+    pub(crate) fn is_reachable(&self, id: &I) -> bool {
+        self.entry(id).is_some_and(Entry::is_reachable)
     }
 
     /// All entries, ordered by id.
@@ -220,7 +233,7 @@ impl<I: MemberId> MemberList<I> {
         self.ordered.range((bound, std::ops::Bound::Unbounded)).map(|(_, slot)| self.at(*slot))
     }
 
-    /// The others that are dead or have left, in no order.
+    /// The others that are dead, have left, or are up and out of reach, in no order.
     pub(crate) fn gone(&self) -> impl Iterator<Item = (Slot, &Entry<I>)> {
         self.gone.iter().map(|slot| (*slot, self.at(*slot)))
     }
@@ -229,12 +242,13 @@ impl<I: MemberId> MemberList<I> {
         self.by_id.len()
     }
 
-    /// How many others are up.
+    /// How many others are up and within reach.
     pub(crate) fn peers_up_count(&self) -> usize {
         self.ring.len()
     }
 
-    /// At most `count` distinct others that are up and not `except`, at random, in constant time per member.
+    /// At most `count` distinct others that are up and within reach and not `except`, at random, in constant time
+    /// per member.
     pub(crate) fn sample(&self, count: usize, except: Option<Slot>, rng: &mut SmallRng) -> Vec<Slot> {
         let mut picked = Vec::with_capacity(count);
         if self.ring.len() > 3 * count {
@@ -293,6 +307,8 @@ pub(crate) struct Entry<I> {
     pub(crate) is_unproven: bool,
     /// It is to be forgotten soon, and is no part of the digest.
     pub(crate) is_retired: bool,
+    /// It is suspected, its time is over, and the host has not said whether it is dead.
+    pub(crate) is_unreachable: bool,
     /// When this process of it became known as up.
     up_since: Instant,
 }
@@ -314,6 +330,7 @@ impl<I: MemberId> Entry<I> {
             agreed_in: 0,
             is_unproven: false,
             is_retired: false,
+            is_unreachable: false,
             up_since: now,
         }
     }
@@ -326,9 +343,14 @@ impl<I: MemberId> Entry<I> {
         if member.state != self.member.state || member.epoch != self.member.epoch {
             self.since = now;
         }
-        (self.is_retired, self.is_unproven) = (false, false);
+        (self.is_retired, self.is_unproven, self.is_unreachable) = (false, false, false);
         self.content_hash = content_hash(&member.addr, &member.meta);
         self.member = member;
+    }
+
+    /// Whether it is up and not known to be out of reach.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.member.is_up() && !self.is_unreachable
     }
 
     /// The newest evidence of life that this process holds or was told of. A member that nobody has heard counts

@@ -56,7 +56,7 @@ pub enum TransmitKind {
 /// A change of the membership as this member sees it.
 ///
 /// For each member, `Up` comes first and after each `Dead` or `Left`; `Suspected` is followed by `Refuted`, `Dead`
-/// or `Left`. A member that was never up here has no event but `Left`.
+/// or `Left`, with at most one `Unreachable` between. A member that was never up here has no event but `Left`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<I> {
     /// It takes part from here on.
@@ -68,9 +68,13 @@ pub enum Event<I> {
         /// Who says so.
         by: I,
     },
+    /// It was silent for too long, and it is for the host to say whether it is dead
+    /// ([`confirm_dead`](crate::Swim::confirm_dead)). With [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) only,
+    /// once per suspicion.
+    Unreachable(Member<I>),
     /// It took part all the time: the suspicion is void.
     Refuted(Member<I>),
-    /// It was silent for too long.
+    /// It was silent for too long, or a host says that it is dead.
     Dead {
         /// Who is dead.
         member: Member<I>,
@@ -89,9 +93,9 @@ pub enum Event<I> {
     /// This process was late by so much, so it judges nobody by what it has missed. Reported at most once per
     /// probe interval.
     SelfLagging(Duration),
-    /// No other member is up.
+    /// No other member is up and within reach.
     Isolated,
-    /// After `Isolated`: some member is up again.
+    /// After `Isolated`: some member is up again, or within reach.
     Healed,
     /// The local departure is told: the process may stop.
     LeaveDrained,
@@ -104,6 +108,8 @@ pub enum DeathReason {
     Silence,
     /// Another member said so.
     Told,
+    /// The local host said so.
+    Confirmed,
 }
 
 /// How well the local member is.
@@ -115,6 +121,6 @@ pub struct Health {
     pub lag: Duration,
     /// How many records are still to be told to others.
     pub news_count: usize,
-    /// No other member is up.
+    /// No other member is up and within reach.
     pub is_isolated: bool,
 }

@@ -86,8 +86,8 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Takes the hint that a link to `peer` opened or broke. Links prove nothing by themselves: a member whose link
-    /// broke is probed out of turn, at most once per probe interval; one that is down and whose link opened is
-    /// contacted at once.
+    /// broke is probed out of turn, at most once per probe interval; one that is down or out of reach and whose link
+    /// opened is contacted at once.
     pub fn handle_link(&mut self, peer: &I, link: Link, now: Instant) {
         self.observe(now);
         let Some(slot) = self.members.slot(peer).filter(|slot| *slot != Slot::LOCAL) else {
@@ -97,8 +97,8 @@ impl<I: MemberId> Swim<I> {
             return;
         }
         match link {
-            Link::Down if self.members.at(slot).member.is_up() => self.probe_at_hint(slot),
-            Link::Up if !self.members.at(slot).member.is_up() => self.exchange_records(slot),
+            Link::Down if self.members.at(slot).is_reachable() => self.probe_at_hint(slot),
+            Link::Up if !self.members.at(slot).is_reachable() => self.exchange_records(slot),
             Link::Up | Link::Down => {}
         }
     }

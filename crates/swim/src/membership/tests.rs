@@ -4,6 +4,7 @@ mod admission;
 mod awareness;
 mod harness;
 mod lasting;
+mod policy;
 mod probes;
 mod suspicions;
 mod views;

@@ -79,7 +79,13 @@ impl<I: MemberId> Swim<I> {
         }
         if member.state == State::Suspect && accusers.is_empty() && !is_doubted {
             self.counters.updates_refused += 1;
-            return;
+            if slot.is_some_and(|slot| self.members.at(slot).member.stamp() == member.stamp()) {
+                return;
+            }
+            // The accusation is void, and without it the record says what the member once said of itself. One that
+            // stays suspected for long, by accusers that are long forgotten, would else be unknown to whoever
+            // joins.
+            member.state = State::Alive;
         }
         self.counters.updates_applied += 1;
         let (cap, now) = (2 * self.config.probe_interval, self.now);
@@ -155,15 +161,16 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Whether a word of the death of a member that is up here is taken as a suspicion only: when this member holds
-    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead here.
+    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead or
+    /// out of reach here.
     ///
     /// Both sides of a healed partition call the other's members dead; without doubt they would believe each
-    /// other. A suspect that is dead indeed is called so by the own clock soon.
+    /// other. A suspect that is dead indeed does not refute it, and is dead here as well when its time is over.
     fn doubts(&self, update: &Update<'_, I>, slot: Slot, via: Via<'_, I>) -> bool {
         let entry = self.members.at(slot);
         let may_be_cut_off = match via {
             Via::Exchange(_) | Via::Book => true,
-            Via::Request(from) | Via::Reply(from) => !self.members.is_up(from),
+            Via::Request(from) | Via::Reply(from) => !self.members.is_reachable(from),
         };
         update.state == State::Dead
             && entry.member.is_up()
@@ -239,7 +246,7 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
-    fn watch_isolation(&mut self) {
+    pub(super) fn watch_isolation(&mut self) {
         let is_alone = self.members.peers_up_count() == 0;
         let had_peers = self.members.len() > 1;
         if self.is_running() && had_peers && is_alone != self.is_isolated {

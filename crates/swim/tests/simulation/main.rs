@@ -10,6 +10,7 @@ mod view;
 mod crash;
 mod faults;
 mod joining;
+mod policy;
 mod properties;
 mod quiet;
 mod versions;

@@ -26,6 +26,20 @@ fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
 }
 
 #[test]
+fn what_a_void_accusation_says_of_the_member_besides_is_taken() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let mut bytes = message(0, &Body::Gossip, &[]);
+    for (id, epoch) in [("b", 2), ("unknown", 1)] {
+        let suspect = record(id, epoch, 0, State::Suspect);
+        codec::encode_record(&mut bytes, &suspect, Duration::ZERO, &["long-forgotten".to_owned()]);
+    }
+    me.receive_bytes("c", &bytes, 100).unwrap();
+    let alive = ["b", "unknown"].map(|id| me.swim.member(&id.to_owned()).map(|it| (it.epoch, it.state)));
+    assert_eq!(alive, [Some((2, State::Alive)), Some((1, State::Alive))]);
+    assert_eq!(me.swim.counters().updates_refused, 2);
+}
+
+#[test]
 fn a_leap_of_an_incarnation_is_taken_from_the_member_itself_only() {
     let mut me = Subject::knowing(&["b", "c"]);
     for state in [State::Dead, State::Left, State::Alive] {
