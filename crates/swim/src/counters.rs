@@ -50,7 +50,9 @@ pub struct Counters {
     pub updates_unknown: u64,
     /// Records that no member may say: accusations without a known accuser, leaps of an incarnation.
     pub updates_refused: u64,
-    /// Records of further members beyond `members_max`.
+    /// Members that were dead or departed and are known no more, since others took their places.
+    pub members_evicted: u64,
+    /// Records of further members for which there was no room within `members_max`.
     pub members_refused: u64,
     /// Members that were dead or departed for long and are known no more.
     pub members_forgotten: u64,

@@ -46,6 +46,8 @@ pub(crate) struct MemberList<I> {
     next: usize,
     /// The others that are not in the ring.
     gone: Vec<Slot>,
+    /// The first of them to be let go of, while that is known.
+    least: Option<Slot>,
     buckets: [u64; BUCKETS],
     version: u64,
 }
@@ -60,6 +62,7 @@ impl<I: MemberId> MemberList<I> {
             ring: Vec::new(),
             next: 0,
             gone: Vec::new(),
+            least: None,
             buckets: [0; BUCKETS],
             version: 0,
         };
@@ -96,6 +99,8 @@ impl<I: MemberId> MemberList<I> {
         };
         if slot == Slot::LOCAL {
             return slot;
+        } else if !(was_reachable && is_reachable) {
+            self.least = None;
         }
         match (known.is_some() && !was_reachable, !is_reachable) {
             (false, true) => self.gone.push(slot),
@@ -138,12 +143,14 @@ impl<I: MemberId> MemberList<I> {
         self.by_id.remove(&entry.member.id);
         self.ordered.remove(&entry.member.id);
         self.gone.retain(|other| *other != slot);
+        self.least = None;
         self.free.push(slot);
         self.version += 1;
     }
 
     /// Takes a member that is to be forgotten out of the digest.
     pub(crate) fn retire(&mut self, slot: Slot) {
+        self.least = None;
         self.change(slot, |entry| entry.is_retired = true);
     }
 
@@ -236,6 +243,15 @@ impl<I: MemberId> MemberList<I> {
     /// The others that are dead, have left, or are up and out of reach, in no order.
     pub(crate) fn gone(&self) -> impl Iterator<Item = (Slot, &Entry<I>)> {
         self.gone.iter().map(|slot| (*slot, self.at(*slot)))
+    }
+
+    /// The dead or departed member of the least rank: linear in them, and constant while none of them changes.
+    pub(crate) fn least_gone(&mut self) -> Option<Slot> {
+        if self.least.is_none() {
+            let gone = self.gone().filter(|(_, entry)| !entry.member.is_up());
+            self.least = gone.min_by(|(_, a), (_, b)| a.rank().cmp(&b.rank())).map(|(slot, _)| slot);
+        }
+        self.least
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -353,6 +369,16 @@ impl<I: MemberId> Entry<I> {
         self.member.is_up() && !self.is_unreachable
     }
 
+    /// Of those that are not up, how long it is kept where there is no room for all.
+    pub(crate) fn rank(&self) -> Rank<'_, I> {
+        Rank {
+            is_in_digest: !self.is_retired,
+            is_dead: self.member.state == State::Dead,
+            epoch: self.member.epoch,
+            id: &self.member.id,
+        }
+    }
+
     /// The newest evidence of life that this process holds or was told of. A member that nobody has heard counts
     /// as heard when it became known.
     pub(crate) fn evidence(&self) -> Instant {
@@ -389,6 +415,19 @@ impl<I: MemberId> Entry<I> {
         let stamp = mix(mix(self.id_hash ^ epoch).wrapping_add(incarnation));
         mix(mix(stamp ^ self.content_hash).wrapping_add(state))
     }
+}
+
+/// Which of the dead and departed are kept where there is no room for all: the greatest. It depends on what all members
+/// are told, so those that have heard of the same members keep the same ones, and their digests agree.
+///
+/// Those go first that others forget soon, then the departed, whom nobody is looking for, then those that have started
+/// earliest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank<'a, I> {
+    pub(crate) is_in_digest: bool,
+    pub(crate) is_dead: bool,
+    pub(crate) epoch: u64,
+    pub(crate) id: &'a I,
 }
 
 pub(crate) fn content_hash(addr: &str, meta: &[u8]) -> u64 {

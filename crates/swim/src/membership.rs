@@ -136,8 +136,8 @@ impl<I: MemberId> Swim<I> {
         })
     }
 
-    /// Changes rhythms and limits; what is under way ends by the earlier ones. Members beyond a lower `members_max`
-    /// are kept. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are dead at the next
+    /// Changes rhythms and limits; what is under way ends by the earlier ones. Members that are up are kept
+    /// beyond a lower `members_max`. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are dead at the next
     /// moment that [`poll_timeout`](Self::poll_timeout) names.
     ///
     /// # Errors
@@ -149,6 +149,7 @@ impl<I: MemberId> Swim<I> {
         if policy != self.config.dead_policy {
             self.judge_the_unreachable_anew();
         }
+        self.shrink();
         Ok(())
     }
 

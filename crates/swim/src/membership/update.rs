@@ -7,7 +7,7 @@ use super::Swim;
 use super::Timer;
 use crate::fault;
 use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
-use crate::member_list::Slot;
+use crate::member_list::{Rank, Slot};
 use crate::message::Update;
 use crate::output::{DeathReason, Event};
 use crate::suspicion::Suspicion;
@@ -138,7 +138,10 @@ impl<I: MemberId> Swim<I> {
             if matches!(update.state, State::Dead | State::Left) && is_retired {
                 return false;
             }
-            let has_room = self.members.len() < self.config.members_max;
+            let is_gone = matches!(update.state, State::Dead | State::Left);
+            let (is_dead, epoch) = (update.state == State::Dead, update.epoch);
+            let rank = Rank { is_in_digest: true, is_dead, epoch, id: &update.id };
+            let has_room = self.make_room(Some(rank).filter(|_| is_gone));
             self.counters.members_refused += u64::from(!has_room);
             return has_room;
         };
@@ -151,6 +154,37 @@ impl<I: MemberId> Swim<I> {
             && update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX;
         self.counters.updates_refused += u64::from(is_leap && !own_word);
         !is_leap || own_word
+    }
+
+    /// Makes room for a further member, of this rank unless it is up, and returns whether there is: of those that are dead
+    /// or have left the least one goes, unless the further one is less.
+    fn make_room(&mut self, rank: Option<Rank<'_, I>>) -> bool {
+        while self.members.len() >= self.config.members_max {
+            let Some(least) = self.members.least_gone() else {
+                return false;
+            };
+            if rank.as_ref().is_some_and(|rank| *rank <= self.members.at(least).rank()) {
+                return false;
+            }
+            self.evict(least);
+        }
+        true
+    }
+
+    /// After `members_max` was lowered: members that have less room would not take what is kept here, and digests would
+    /// differ for ever.
+    pub(super) fn shrink(&mut self) {
+        while self.members.len() > self.config.members_max {
+            let Some(least) = self.members.least_gone() else {
+                return;
+            };
+            self.evict(least);
+        }
+    }
+
+    fn evict(&mut self, slot: Slot) {
+        self.counters.members_evicted += 1;
+        self.forget_slot(slot);
     }
 
     /// Accusers that are members, are not the suspect, and are not put forward by others in this one's name.

@@ -7,6 +7,7 @@ mod node;
 mod record;
 mod view;
 
+mod churn;
 mod crash;
 mod faults;
 mod joining;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::harness::{Out, Received, Subject, event, message, ping, record, sent};
 use crate::codec;
 use crate::member_list::BUCKETS;
+use crate::membership::output::Purpose;
 use crate::message::{Ask, Body, Header};
-use crate::{INCARNATION_MAX, Member, MessageError, State, TransmitKind};
+use crate::{Config, INCARNATION_MAX, Member, MessageError, State, TransmitKind};
 
 #[test]
 fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
@@ -122,6 +123,76 @@ fn a_relayed_departure_of_a_live_member_is_refuted_by_it() {
     };
     let told = codec::decode::<String>(&reply, 7).unwrap();
     assert_eq!(told.updates.first().map(super::harness::brief), Some("b 1.1 Left".to_owned()));
+}
+
+#[test]
+fn one_that_is_up_takes_the_place_of_the_departed_then_of_the_dead_that_started_first_and_of_nobody_else() {
+    let mut me = full();
+    let known = |me: &Subject| me.swim.members().map(|member| member.id.clone()).collect::<Vec<_>>().concat();
+    assert_eq!(known(&me), "bcdeme");
+    for (newcomer, expected) in [("f", "bcdfme"), ("g", "bdfgme"), ("h", "bfghme"), ("i", "bfghme")] {
+        me.receive(("b", 0), &Body::Gossip, &[record(newcomer, 1, 0, State::Alive)], 100).unwrap();
+        assert_eq!(known(&me), expected, "{newcomer} is up");
+    }
+    assert_eq!((me.swim.counters().members_evicted, me.swim.counters().members_refused), (3, 1));
+}
+
+#[test]
+fn of_the_gone_those_of_the_greatest_rank_are_kept_in_whatever_order_they_come() {
+    let gone = [("v", 3, State::Left), ("w", 4, State::Dead), ("x", 5, State::Dead), ("y", 5, State::Dead)];
+    for skipped in 0..4 {
+        let mut me = Subject::configured(Config { members_max: 4, ..Config::default() }, &["b"]);
+        let mut order: Vec<_> = gone.into_iter().collect();
+        order.rotate_left(skipped);
+        for (id, epoch, state) in order {
+            me.receive(("b", 0), &Body::Gossip, &[record(id, epoch, 0, state)], 100).unwrap();
+        }
+        let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+        assert_eq!(known, ["b", "me", "x", "y"]);
+    }
+}
+
+#[test]
+fn an_answer_whose_news_take_the_place_of_its_sender_is_taken() {
+    for is_indirect in [false, true] {
+        let mut me = full();
+        let slot = me.swim.members.slot(&"b".to_owned()).unwrap();
+        me.swim.probe(slot);
+        let (id, _) = me.next_request();
+        let purpose = Purpose::IndirectProbe { target: slot };
+        let id = if is_indirect { me.swim.expect_reply(Some(slot), purpose, me.at(9000)) } else { id };
+        let up = ["f", "g", "h", "i"].map(|id| record(id, 1, 0, State::Alive));
+        let news = [&[record("b", 1, 0, State::Left)][..], &up].concat();
+        let acked = Body::RelayedAck { target: "b".to_owned(), epoch: 1 };
+        let body = if is_indirect { acked } else { Body::Ack };
+        me.swim.handle_reply(id, &message(0, &body, &news), me.at(100), me.at(100)).unwrap();
+        assert_eq!(me.swim.member(&"b".to_owned()), None);
+        assert!(me.swim.member(&"i".to_owned()).is_some());
+        me.run_to(5000);
+    }
+}
+
+#[test]
+fn less_room_lets_go_of_the_gone_at_once_and_of_nobody_that_is_up() {
+    let mut me = full();
+    me.swim.set_config(Config { members_max: 3, ..Config::default() }).unwrap();
+    assert_eq!(me.swim.members().count(), 3);
+    me.swim.set_config(Config { members_max: 2, ..Config::default() }).unwrap();
+    me.receive(("b", 0), &Body::Gossip, &[record("c", 9, 0, State::Alive)], 100).unwrap();
+    let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+    assert_eq!(known, ["b", "me"]);
+}
+
+/// Five that it knows, which is all there is room for: itself and "b", "c" and "d" dead, "e" departed.
+fn full() -> Subject {
+    let mut me = Subject::configured(Config { members_max: 5, ..Config::default() }, &["b"]);
+    me.stop_probing();
+    let gone = [("c", 2, State::Dead), ("d", 3, State::Dead), ("e", 4, State::Left)];
+    let gone = gone.map(|(id, epoch, state)| record(id, epoch, 0, state));
+    me.receive(("b", 0), &Body::Gossip, &gone, 50).unwrap();
+    me.outputs();
+    me.swim.news.clear();
+    me
 }
 
 fn codec_with_stamp(epoch: u64, incarnation: u64) -> Vec<u8> {
