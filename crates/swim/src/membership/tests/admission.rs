@@ -168,6 +168,11 @@ fn an_answer_whose_news_take_the_place_of_its_sender_is_taken() {
         me.swim.handle_reply(id, &message(0, &body, &news), me.at(100), me.at(100)).unwrap();
         assert_eq!(me.swim.member(&"b".to_owned()), None);
         assert!(me.swim.member(&"i".to_owned()).is_some());
+        assert_eq!(
+            me.swim.counters().probes_answered_late,
+            0,
+            "nobody else is taken for the one that answered"
+        );
         me.run_to(5000);
     }
 }
