@@ -44,6 +44,20 @@ fn an_address_that_refuses_hastens_nothing_but_the_helpers() {
     let mut cluster = Cluster::joined(3, 7);
     cluster.network.refuses = true;
     crash_and_check(&mut cluster, 7);
+    let mut cluster = Cluster::joined(3, 8);
+    (cluster.reports_links, cluster.network.refuses) = (true, true);
+    crash_and_check(&mut cluster, 8);
+}
+
+#[test]
+fn a_crash_that_closes_links_is_suspected_within_a_probe_of_it_and_dead_no_sooner() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::joined(8, seed);
+        cluster.reports_links = true;
+        let crashed = crash_and_check(&mut cluster, seed);
+        let suspected = cluster.record.of(What::Suspected, Duration::ZERO).map(|it| it.at - crashed).min();
+        assert!(suspected.is_some_and(|after| after <= SECOND + TICK), "seed {seed}: after {suspected:?}");
+    }
 }
 
 #[test]
@@ -65,6 +79,7 @@ fn a_member_that_comes_back_under_a_higher_epoch_is_up_everywhere_at_once() {
 fn a_member_that_restarts_before_anyone_noticed_is_never_called_dead() {
     for seed in 0..10 {
         let mut cluster = Cluster::joined(4, seed);
+        cluster.reports_links = seed % 2 == 1;
         let restarted = cluster.elapsed();
         cluster.crash(1);
         cluster.run_for(SECOND);
@@ -99,6 +114,7 @@ fn a_cluster_that_lost_all_power_comes_back_from_the_books_of_its_members() {
 fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     let mut cluster = Cluster::new(seed);
     cluster.config = config;
+    cluster.reports_links = seed % 2 == 1;
     for index in 0..count {
         cluster.add(index as u32);
         cluster.join(index, &[0]);
@@ -109,8 +125,8 @@ fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     crash_and_check(&mut cluster, seed);
 }
 
-/// Crashes a random member at a random moment and checks what all others say, and when.
-fn crash_and_check(cluster: &mut Cluster, seed: u64) {
+/// Crashes a random member at a random moment and checks what all others say, and when; returns the moment.
+fn crash_and_check(cluster: &mut Cluster, seed: u64) -> Duration {
     let jitter = cluster.random_millis(7000);
     cluster.run_for(10 * SECOND + jitter);
     let victim = cluster.random_index();
@@ -135,6 +151,7 @@ fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     }
     let deaths = cluster.record.deaths_since(Duration::ZERO);
     assert_eq!(deaths, observers.len(), "seed {seed}: only the dead died");
+    crashed
 }
 
 const TICK: Duration = Duration::from_millis(20);
