@@ -56,10 +56,11 @@ pub struct Config {
     /// A member that is dead or has left is forgotten after this time. At least `6 * dead_after`, at most a year;
     /// 24 h. A partition that lasts longer needs seeds to heal.
     pub forget_after: Duration,
-    /// How many members are remembered, dead ones included. Where there are more, those that are up take the places of
-    /// those that are not: the departed go first, then the dead that started earliest. What has no room is counted.
-    /// Equal at all members, or those with less refuse for ever what the others tell them. 2 to 65,536; 4,096, well above
-    /// twice the members that are up at a time: what has gone is contacted, and told that it has, only while it is known.
+    /// How many members are remembered, dead ones included. Where there are more, those that are up take the places
+    /// of those that are not: the departed go first, then the dead that started earliest. What has no room is
+    /// counted. Equal at all members, or those with less refuse for ever what the others tell them. 2 to 65,536;
+    /// 4,096, well above twice the members that are up at a time: what has gone is contacted, and told that it has,
+    /// only while it is known.
     pub members_max: usize,
     /// The longest message but for pages of state, in bytes. 1,320 to `page_bytes_max`; 1,400, for one datagram.
     pub gossip_bytes_max: usize,

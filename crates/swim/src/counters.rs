@@ -56,6 +56,6 @@ pub struct Counters {
     pub members_refused: u64,
     /// Members that were dead or departed for long and are known no more.
     pub members_forgotten: u64,
-    /// Messages and records of another live process under the local id.
+    /// Messages and records of another live process under the local id, or above all that it can say.
     pub conflicts: u64,
 }

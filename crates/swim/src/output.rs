@@ -85,8 +85,9 @@ pub enum Event<I> {
     Left(Member<I>),
     /// It started anew, moved, or changed its metadata.
     Updated(Member<I>),
-    /// Another live process bears the local id; the record is that process's. Reported at most once per probe
-    /// interval for as long as it lasts.
+    /// Another live process bears the local id, and the record is that process's; or others hold a record of it, this
+    /// one, at [`EPOCH_MAX`](crate::EPOCH_MAX) and [`INCARNATION_MAX`](crate::INCARNATION_MAX), which nothing can
+    /// supersede: the member needs another id. Reported at most once per probe interval for as long as it lasts.
     Conflict(Member<I>),
     /// Others suspected the local member, or called it dead or departed, and are told otherwise.
     SelfAccused(Member<I>),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Swim;
 use super::Timer;
 use crate::fault;
-use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
+use crate::member::{EPOCH_JUMP_MAX, INCARNATION_JUMP_MAX, Member, MemberId, State};
 use crate::member_list::{Rank, Slot};
 use crate::message::Update;
 use crate::output::{DeathReason, Event};
@@ -150,14 +150,16 @@ impl<I: MemberId> Swim<I> {
             Via::Request(from) | Via::Reply(from) | Via::Exchange(from) => *from == update.id,
             Via::Book => true,
         };
-        let is_leap = update.epoch == known.epoch
-            && update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX;
+        let is_leap = match update.epoch.checked_sub(known.epoch) {
+            Some(0) => update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX,
+            jump => jump > Some(EPOCH_JUMP_MAX),
+        };
         self.counters.updates_refused += u64::from(is_leap && !own_word);
         !is_leap || own_word
     }
 
-    /// Makes room for a further member, of this rank unless it is up, and returns whether there is: of those that are dead
-    /// or have left the least one goes, unless the further one is less.
+    /// Makes room for a further member, of this rank unless it is up, and returns whether there is: of those that
+    /// are dead or have left the least one goes, unless the further one is less.
     fn make_room(&mut self, rank: Option<Rank<'_, I>>) -> bool {
         while self.members.len() >= self.config.members_max {
             let Some(least) = self.members.least_gone() else {

@@ -40,8 +40,8 @@ pub(crate) fn take(bytes: &[u8]) {
 
 /// Reads the bytes as what several peers say and do to a member one after another, with time in between, and does it.
 ///
-/// The first byte is for the settings. Each step is a byte for what happens and who does it, one for the time that passes before, and for what has bytes a
-/// length of two bytes with so many after it.
+/// The first byte is for the settings. Each step is a byte for what happens and who does it, one for the time that
+/// passes before, and for what has bytes a length of two bytes with so many after it.
 ///
 /// # Panics
 ///

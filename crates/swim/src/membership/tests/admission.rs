@@ -7,7 +7,7 @@ use crate::codec;
 use crate::member_list::BUCKETS;
 use crate::membership::output::Purpose;
 use crate::message::{Ask, Body, Header};
-use crate::{Config, INCARNATION_MAX, Member, MessageError, State, TransmitKind};
+use crate::{Config, EPOCH_MAX, INCARNATION_MAX, Member, MessageError, State, TransmitKind};
 
 #[test]
 fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
@@ -49,6 +49,47 @@ fn a_leap_of_an_incarnation_is_taken_from_the_member_itself_only() {
     assert_eq!((me.state_of("b"), me.swim.counters().updates_refused), ((0, State::Alive), 3));
     me.receive(("b", 1 << 33), &Body::Gossip, &[record("b", 1, 1 << 33, State::Alive)], 110).unwrap();
     assert_eq!(me.state_of("b"), (1 << 33, State::Alive));
+}
+
+#[test]
+fn a_leap_of_an_epoch_is_taken_from_the_member_itself_only() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let epoch_of_b = |me: &Subject| me.swim.member(&"b".to_owned()).map(|member| member.epoch);
+    for epoch in [2 + (1 << 42), EPOCH_MAX] {
+        me.receive(("c", 0), &Body::Gossip, &[record("b", epoch, 0, State::Dead)], 100).unwrap();
+    }
+    assert_eq!((epoch_of_b(&me), me.swim.counters().updates_refused), (Some(1), 2));
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1 + (1 << 42), 0, State::Alive)], 110).unwrap();
+    assert_eq!(epoch_of_b(&me), Some(1 + (1 << 42)));
+    me.receive(("b", 0), &Body::Gossip, &[record("b", EPOCH_MAX, 0, State::Alive)], 120).unwrap();
+    assert_eq!(epoch_of_b(&me), Some(EPOCH_MAX));
+}
+
+#[test]
+fn a_word_at_the_greatest_epoch_is_refuted_by_an_incarnation() {
+    let mut me = Subject::knowing(&["b"]);
+    let word = record("me", EPOCH_MAX, 7, State::Dead);
+    let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100);
+    assert_eq!(records, [format!("me {EPOCH_MAX}.8 Alive")]);
+    me.swim.leave(me.at(200));
+    me.swim.join([], me.at(300));
+    assert_eq!((me.swim.local().epoch, me.state_of("me")), (EPOCH_MAX, (10, State::Alive)));
+}
+
+#[test]
+fn a_word_above_which_nothing_is_has_the_host_told_and_no_answer() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    for step in 0..5 {
+        let word = record("me", EPOCH_MAX, INCARNATION_MAX, State::Dead);
+        let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100 + step * 300);
+        assert_eq!(records, Vec::<String>::new());
+    }
+    let told = format!("conflict me {EPOCH_MAX}.{INCARNATION_MAX} Dead");
+    assert_eq!(me.outputs(), [event(&told), event(&told)], "once per interval");
+    assert_eq!(me.state_of("me"), (0, State::Alive));
+    me.swim.update_meta(vec![1], me.at(2000)).unwrap();
+    assert_eq!(me.state_of("me"), (1, State::Alive));
 }
 
 #[test]
