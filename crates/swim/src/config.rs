@@ -33,6 +33,9 @@ pub struct Config {
     /// The silence before a member is called dead on the word of a single accuser. At least `dead_after`; 24 s.
     /// It is multiplied with the own awareness, up to `2.5 * suspicion_max`.
     pub suspicion_max: Duration,
+    /// Who calls a member dead whose time is over: this member by its own clock, or its host. All members of a cluster
+    /// should agree on it: one that is `Auto` decides for all.
+    pub dead_policy: DeadPolicy,
     /// So many further accusers shorten `suspicion_max` to `dead_after`. 0 to 2; 2, and 0 in clusters below four.
     pub confirmations: usize,
     /// While there is news, it is sent this often. 10 ms to `probe_interval`; 200 ms.
@@ -56,8 +59,11 @@ pub struct Config {
     /// A member that is dead or has left is forgotten after this time. At least `6 * dead_after`, at most a year;
     /// 24 h. A partition that lasts longer needs seeds to heal.
     pub forget_after: Duration,
-    /// How many members are remembered, dead ones included; records of others are ignored and counted.
-    /// 2 to 65,536; 4,096.
+    /// How many members are remembered, dead ones included. Where there are more, those that are up take the places
+    /// of those that are not: the departed go first, then the dead that started earliest. What has no room is
+    /// counted. Equal at all members, or those with less refuse for ever what the others tell them. 2 to 65,536;
+    /// 4,096, well above twice the members that are up at a time: what has gone is contacted, and told that it has,
+    /// only while it is known.
     pub members_max: usize,
     /// The longest message but for pages of state, in bytes. 1,320 to `page_bytes_max`; 1,400, for one datagram.
     pub gossip_bytes_max: usize,
@@ -149,6 +155,7 @@ impl Default for Config {
             suspicion_min: Duration::from_secs(4),
             dead_after: Duration::from_secs(10),
             suspicion_max: Duration::from_secs(24),
+            dead_policy: DeadPolicy::Auto,
             confirmations: 2,
             burst_interval: Duration::from_millis(200),
             burst_fanout: 3,
@@ -168,6 +175,20 @@ impl Default for Config {
             broadcasts_remembered_max: 4096,
         }
     }
+}
+
+/// Who calls a member dead that was silent for too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadPolicy {
+    /// The own clock does.
+    #[default]
+    Auto,
+    /// A host does, by [`Swim::confirm_dead`](crate::Swim::confirm_dead). It hears of the silence by
+    /// [`Event::Unreachable`](crate::Event::Unreachable); until it has decided, or another member's word of the
+    /// death has come, the member stays suspected. It is not probed meanwhile and gets no news, but is contacted as
+    /// the dead are. For hosts that know more than silence tells, and for whom a false death costs more than a late
+    /// one.
+    Manual,
 }
 
 fn within(setting: &'static str, value: Duration, min: Duration, max: Duration) -> Result<(), ConfigError> {

@@ -26,6 +26,8 @@ pub struct Counters {
     pub confirmations: u64,
     /// Words of the own suspicion, death or departure that were refuted.
     pub refutations: u64,
+    /// Suspects whose death was left to the host.
+    pub unreachables: u64,
     /// Members called dead by the own clock.
     pub deaths: u64,
     /// Times at which the host was late.
@@ -48,11 +50,13 @@ pub struct Counters {
     pub updates_unknown: u64,
     /// Records that no member may say: accusations without a known accuser, leaps of an incarnation.
     pub updates_refused: u64,
-    /// Records of further members beyond `members_max`.
+    /// Members that were dead or departed and are known no more, since others took their places.
+    pub members_evicted: u64,
+    /// Records of further members for which there was no room within `members_max`.
     pub members_refused: u64,
     /// Members that were dead or departed for long and are known no more.
     pub members_forgotten: u64,
-    /// Messages and records of another live process under the local id.
+    /// Messages and records of another live process under the local id, or above all that it can say.
     pub conflicts: u64,
     /// Own broadcasts that were taken to be told.
     pub broadcasts_offered: u64,

@@ -67,7 +67,7 @@ mod fault;
 pub mod fault;
 
 pub use crate::broadcast::{BROADCAST_KEY_BYTES_MAX, BROADCAST_PAYLOAD_BYTES_MAX, Priority};
-pub use crate::config::Config;
+pub use crate::config::{Config, DeadPolicy};
 pub use crate::counters::Counters;
 pub use crate::error::{BroadcastError, ConfigError, MessageError};
 pub use crate::input::{Handled, Link, RequestId, SendFailure, TransmitId};

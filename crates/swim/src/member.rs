@@ -93,8 +93,9 @@ pub enum State {
 pub struct Local<I> {
     /// Its name, the one that its links prove.
     pub id: I,
-    /// Greater than in any earlier start of this member, as far as the host can tell; at most [`EPOCH_MAX`].
-    /// It is raised when others remember a greater one.
+    /// Greater than in any earlier start of this member, as far as the host can tell; at most [`EPOCH_MAX`], and
+    /// best less than 2^42 above the last, as wall-clock milliseconds are: of a greater leap only this member
+    /// itself is believed. It is raised when others remember a greater one.
     pub epoch: u64,
     /// Where others reach it, 1 to [`ADDR_BYTES_MAX`] bytes.
     pub addr: String,
@@ -108,10 +109,13 @@ pub const ID_BYTES_MAX: usize = 64;
 pub const ADDR_BYTES_MAX: usize = 261;
 /// The longest metadata, in bytes.
 pub const META_BYTES_MAX: usize = 512;
-/// The greatest epoch that is taken from others, so that one false word cannot leave a member nothing above it.
+/// The greatest epoch, of the own as of others. A member that is known by it rises by incarnations.
 pub const EPOCH_MAX: u64 = 1 << 62;
-/// The greatest incarnation that is taken from others; the epoch grows in place of a greater one.
+/// The greatest incarnation, of the own as of others; the epoch grows in place of a greater one.
 pub const INCARNATION_MAX: u64 = 1 << 48;
+/// By so much an epoch may be above the known one when others tell of it: more than a century of milliseconds. A member
+/// whose host leaps further, or counts in smaller units, is believed when it says so itself.
+pub(crate) const EPOCH_JUMP_MAX: u64 = 1 << 42;
 /// By so much an incarnation may be above the known one when others tell of it.
 pub(crate) const INCARNATION_JUMP_MAX: u64 = 1 << 32;
 

@@ -30,9 +30,10 @@ impl Slot {
 
 /// The members, the local one included.
 ///
-/// `ring` and `circle` hold exactly the others that are up. A member enters the ring at a random place, and its order
-/// is drawn anew after each round, so the members of a cluster probe in unrelated orders, each every other once in
-/// N - 1 turns. The order of the circle, by a hash of the id, is the same at all members, so each has a predecessor.
+/// `ring` and `circle` hold exactly the others that are up and within reach. A member enters the ring at a random place,
+/// and its order is drawn anew after each round, so the members of a cluster probe in unrelated orders, each every other
+/// once in N - 1 turns. The order of the circle, by a hash of the id, is the same at all members, so each has a
+/// predecessor.
 ///
 /// The digest of a bucket is the sum, without carry, of a hash of each record in it, so it changes in constant
 /// time and depends on no order. Suspicions are no part of it; neither is what is to be forgotten soon, since
@@ -47,8 +48,10 @@ pub(crate) struct MemberList<I> {
     ring: Vec<Slot>,
     next: usize,
     circle: BTreeSet<(u64, Slot)>,
-    /// The others that are not up.
+    /// The others that are not in the ring.
     gone: Vec<Slot>,
+    /// The first of them to be let go of, while that is known.
+    least: Option<Slot>,
     buckets: [u64; BUCKETS],
     version: u64,
 }
@@ -64,6 +67,7 @@ impl<I: MemberId> MemberList<I> {
             next: 0,
             circle: BTreeSet::new(),
             gone: Vec::new(),
+            least: None,
             buckets: [0; BUCKETS],
             version: 0,
         };
@@ -88,42 +92,53 @@ impl<I: MemberId> MemberList<I> {
 
     /// Stores a record, the first or a newer one of its id, and keeps ring and digest in step.
     pub(crate) fn put(&mut self, member: Member<I>, rng: &mut SmallRng, now: Instant) -> Slot {
-        let is_up = member.is_up();
+        let is_reachable = member.is_up();
         let known = self.by_id.get(&member.id).copied();
-        let (slot, was_up) = match known {
+        let (slot, was_reachable) = match known {
             Some(slot) => {
-                let was_up = self.at(slot).member.is_up();
+                let was_reachable = self.at(slot).is_reachable();
                 self.change(slot, |entry| entry.replace(member, now));
-                (slot, was_up)
+                (slot, was_reachable)
             }
             None => (self.insert(member, now), false),
         };
         if slot == Slot::LOCAL {
             return slot;
+        } else if !(was_reachable && is_reachable) {
+            self.least = None;
         }
-        match (known.is_some() && !was_up, !is_up) {
+        match (known.is_some() && !was_reachable, !is_reachable) {
             (false, true) => self.gone.push(slot),
             (true, false) => self.gone.retain(|other| *other != slot),
             _ => {}
         }
-        if was_up == is_up {
+        if was_reachable == is_reachable {
             return slot;
-        }
-        let place = (self.at(slot).id_hash, slot);
-        if is_up {
-            self.circle.insert(place);
+        } else if is_reachable {
+            self.circle.insert((self.at(slot).id_hash, slot));
             let last = if fault::is_off("the turn is random") { 0 } else { self.ring.len() };
             self.ring.insert(rng.random_range(0..=last), slot);
-            return slot;
+        } else {
+            self.take_out_of_ring(slot);
         }
-        self.circle.remove(&place);
+        slot
+    }
+
+    fn take_out_of_ring(&mut self, slot: Slot) {
+        self.circle.remove(&(self.at(slot).id_hash, slot));
         if let Some(place) = self.ring.iter().position(|other| *other == slot) {
             self.ring.remove(place);
             if place < self.next {
                 self.next -= 1;
             }
         }
-        slot
+    }
+
+    /// Counts a member that is up among those out of reach, until its record changes.
+    pub(crate) fn set_unreachable(&mut self, slot: Slot) {
+        self.take_out_of_ring(slot);
+        self.gone.push(slot);
+        self.at_mut(slot).is_unreachable = true;
     }
 
     /// Forgets a member that is not up.
@@ -135,12 +150,14 @@ impl<I: MemberId> MemberList<I> {
         self.by_id.remove(&entry.member.id);
         self.ordered.remove(&entry.member.id);
         self.gone.retain(|other| *other != slot);
+        self.least = None;
         self.free.push(slot);
         self.version += 1;
     }
 
     /// Takes a member that is to be forgotten out of the digest.
     pub(crate) fn retire(&mut self, slot: Slot) {
+        self.least = None;
         self.change(slot, |entry| entry.is_retired = true);
     }
 
@@ -223,8 +240,8 @@ impl<I: MemberId> MemberList<I> {
         self.entry(id).map(|entry| &entry.member)
     }
 
-    pub(crate) fn is_up(&self, id: &I) -> bool {
-        self.member(id).is_some_and(Member::is_up)
+    pub(crate) fn is_reachable(&self, id: &I) -> bool {
+        self.entry(id).is_some_and(Entry::is_reachable)
     }
 
     /// All entries, ordered by id.
@@ -238,21 +255,31 @@ impl<I: MemberId> MemberList<I> {
         self.ordered.range((bound, std::ops::Bound::Unbounded)).map(|(_, slot)| self.at(*slot))
     }
 
-    /// The others that are dead or have left, in no order.
+    /// The others that are dead, have left, or are up and out of reach, in no order.
     pub(crate) fn gone(&self) -> impl Iterator<Item = (Slot, &Entry<I>)> {
         self.gone.iter().map(|slot| (*slot, self.at(*slot)))
+    }
+
+    /// The dead or departed member of the least rank: linear in them, and constant while none of them changes.
+    pub(crate) fn least_gone(&mut self) -> Option<Slot> {
+        if self.least.is_none() {
+            let gone = self.gone().filter(|(_, entry)| !entry.member.is_up());
+            self.least = gone.min_by(|(_, a), (_, b)| a.rank().cmp(&b.rank())).map(|(slot, _)| slot);
+        }
+        self.least
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// How many others are up.
+    /// How many others are up and within reach.
     pub(crate) fn peers_up_count(&self) -> usize {
         self.ring.len()
     }
 
-    /// At most `count` distinct others that are up and not `except`, at random, in constant time per member.
+    /// At most `count` distinct others that are up and within reach and not `except`, at random, in constant time
+    /// per member.
     pub(crate) fn sample(&self, count: usize, except: Option<Slot>, rng: &mut SmallRng) -> Vec<Slot> {
         let mut picked = Vec::with_capacity(count);
         if self.ring.len() > 3 * count {
@@ -311,6 +338,8 @@ pub(crate) struct Entry<I> {
     pub(crate) is_unproven: bool,
     /// It is to be forgotten soon, and is no part of the digest.
     pub(crate) is_retired: bool,
+    /// It is suspected, its time is over, and the host has not said whether it is dead.
+    pub(crate) is_unreachable: bool,
     /// When this process of it became known as up.
     up_since: Instant,
 }
@@ -332,6 +361,7 @@ impl<I: MemberId> Entry<I> {
             agreed_in: 0,
             is_unproven: false,
             is_retired: false,
+            is_unreachable: false,
             up_since: now,
         }
     }
@@ -344,9 +374,24 @@ impl<I: MemberId> Entry<I> {
         if member.state != self.member.state || member.epoch != self.member.epoch {
             self.since = now;
         }
-        (self.is_retired, self.is_unproven) = (false, false);
+        (self.is_retired, self.is_unproven, self.is_unreachable) = (false, false, false);
         self.content_hash = content_hash(&member.addr, &member.meta);
         self.member = member;
+    }
+
+    /// Whether it is up and not known to be out of reach.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.member.is_up() && !self.is_unreachable
+    }
+
+    /// Of those that are not up, how long it is kept where there is no room for all.
+    pub(crate) fn rank(&self) -> Rank<'_, I> {
+        Rank {
+            is_in_digest: !self.is_retired,
+            is_dead: self.member.state == State::Dead,
+            epoch: self.member.epoch,
+            id: &self.member.id,
+        }
     }
 
     /// The newest evidence of life that this process holds or was told of.
@@ -396,6 +441,19 @@ impl<I: MemberId> Entry<I> {
         let stamp = mix(mix(self.id_hash ^ epoch).wrapping_add(incarnation));
         mix(mix(stamp ^ self.content_hash).wrapping_add(state))
     }
+}
+
+/// Which of the dead and departed are kept where there is no room for all: the greatest. It depends on what all members
+/// are told, so those that have heard of the same members keep the same ones, and their digests agree.
+///
+/// Those go first that others forget soon, then the departed, whom nobody is looking for, then those that have started
+/// earliest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank<'a, I> {
+    pub(crate) is_in_digest: bool,
+    pub(crate) is_dead: bool,
+    pub(crate) epoch: u64,
+    pub(crate) id: &'a I,
 }
 
 pub(crate) fn content_hash(addr: &str, meta: &[u8]) -> u64 {

@@ -149,15 +149,20 @@ impl<I: MemberId> Swim<I> {
         })
     }
 
-    /// Changes rhythms and limits; what is under way ends by the earlier ones. Members beyond a lower `members_max`
-    /// are kept.
+    /// Changes rhythms and limits; what is under way ends by the earlier ones. Members that are up are kept beyond
+    /// a lower `members_max`. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are
+    /// dead at the next moment that [`poll_timeout`](Self::poll_timeout) names.
     ///
     /// # Errors
     ///
     /// A setting is out of its range; nothing is changed.
     pub fn set_config(&mut self, config: Config) -> Result<(), ConfigError> {
         config.validate()?;
-        self.config = config;
+        let policy = std::mem::replace(&mut self.config, config).dead_policy;
+        if policy != self.config.dead_policy {
+            self.judge_the_unreachable_anew();
+        }
+        self.shrink();
         Ok(())
     }
 

@@ -56,7 +56,8 @@ pub enum TransmitKind {
 /// A change of the membership as this member sees it.
 ///
 /// For each member, `Up` comes first and after each `Dead` or `Left`; `Suspected` is followed by `Refuted`, `Dead`
-/// or `Left`. A member that was never up here has no event but `Left`. A `Broadcast` is no change, and comes at any time.
+/// or `Left`, with at most one `Unreachable` between. A member that was never up here has no event but `Left`. A
+/// `Broadcast` is no change, and comes at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<I> {
     /// It takes part from here on.
@@ -68,9 +69,13 @@ pub enum Event<I> {
         /// Who says so.
         by: I,
     },
+    /// It was silent for too long, and it is for the host to say whether it is dead
+    /// ([`confirm_dead`](crate::Swim::confirm_dead)). With [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) only,
+    /// once per suspicion.
+    Unreachable(Member<I>),
     /// It took part all the time: the suspicion is void.
     Refuted(Member<I>),
-    /// It was silent for too long.
+    /// It was silent for too long, or a host says that it is dead.
     Dead {
         /// Who is dead.
         member: Member<I>,
@@ -81,17 +86,18 @@ pub enum Event<I> {
     Left(Member<I>),
     /// It started anew, moved, or changed its metadata.
     Updated(Member<I>),
-    /// Another live process bears the local id; the record is that process's. Reported at most once per probe
-    /// interval for as long as it lasts.
+    /// Another live process bears the local id, and the record is that process's; or others hold a record of it, this
+    /// one, at [`EPOCH_MAX`](crate::EPOCH_MAX) and [`INCARNATION_MAX`](crate::INCARNATION_MAX), which nothing can
+    /// supersede: the member needs another id. Reported at most once per probe interval for as long as it lasts.
     Conflict(Member<I>),
     /// Others suspected the local member, or called it dead or departed, and are told otherwise.
     SelfAccused(Member<I>),
     /// This process was late by so much, so it judges nobody by what it has missed. Reported at most once per
     /// probe interval.
     SelfLagging(Duration),
-    /// No other member is up.
+    /// No other member is up and within reach.
     Isolated,
-    /// After `Isolated`: some member is up again.
+    /// After `Isolated`: some member is up again, or within reach.
     Healed,
     /// The local departure is told: the process may stop.
     LeaveDrained,
@@ -115,6 +121,8 @@ pub enum DeathReason {
     Silence,
     /// Another member said so.
     Told,
+    /// The local host said so.
+    Confirmed,
 }
 
 /// How well the local member is.
@@ -130,6 +138,6 @@ pub struct Health {
     pub news_count: usize,
     /// How many broadcasts, own and others', are still to be told to others.
     pub broadcasts_count: usize,
-    /// No other member is up.
+    /// No other member is up and within reach.
     pub is_isolated: bool,
 }

@@ -47,11 +47,33 @@ quickcheck! {
         true
     }
 
+    fn what_peers_say_one_after_another_is_taken_or_refused(script: Vec<Step>) -> bool {
+        let corpus = corpus();
+        let mut bytes = vec![script.len() as u8];
+        for (action, pause, file, changes) in script {
+            bytes.extend_from_slice(&[action, pause]);
+            if action % 8 < 4 {
+                let mut message = corpus[file % corpus.len()].1.clone();
+                for (at, value) in changes.iter().take(2) {
+                    let at = at % message.len();
+                    message[at] = *value;
+                }
+                bytes.extend_from_slice(&(message.len() as u16).to_le_bytes());
+                bytes.extend_from_slice(&message);
+            }
+        }
+        check::converse(&bytes);
+        true
+    }
+
     fn arbitrary_bytes_behind_a_head_are_taken_or_refused(kind: u8, bytes: Vec<u8>) -> bool {
         check::take(&[&check::CLUSTER.to_le_bytes()[..], &[1, kind % 9, 0], &bytes].concat());
         true
     }
 }
+
+/// What happens, the time before it, the file that is handed in, and changes of it.
+type Step = (u8, u8, usize, Vec<(usize, u8)>);
 
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/corpus");

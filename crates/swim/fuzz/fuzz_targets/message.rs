@@ -6,6 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[allow(dead_code, reason = "the other target uses the rest")]
 #[path = "../../tests/corpus/check.rs"]
 mod check;
 

@@ -60,7 +60,7 @@ impl<I: MemberId> Swim<I> {
         self.timers.cancel(Timer::LeaveEnd);
         self.in_flight.clear();
         self.members.change_local(|local| local.state = State::Alive);
-        self.raise_epoch(self.local().epoch);
+        self.raise_epoch(self.local().stamp());
         let until = self.now + self.config.suspicion_min;
         let suspects = self.members.iter().filter(|(_, entry)| entry.suspicion.is_some());
         let suspects: Vec<_> = suspects.map(|(slot, _)| slot).collect();

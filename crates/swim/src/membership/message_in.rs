@@ -90,8 +90,8 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Takes the hint that a link to `peer` opened or broke. Links prove nothing by themselves: a member whose link
-    /// broke is probed out of turn, at most once per probe interval; one that is down and whose link opened is
-    /// contacted at once.
+    /// broke is probed out of turn, at most once per probe interval; one that is down or out of reach and whose link
+    /// opened is contacted at once.
     pub fn handle_link(&mut self, peer: &I, link: Link, now: Instant) {
         self.observe(now);
         let Some(slot) = self.members.slot(peer).filter(|slot| *slot != Slot::LOCAL) else {
@@ -101,8 +101,8 @@ impl<I: MemberId> Swim<I> {
             return;
         }
         match link {
-            Link::Down if self.members.at(slot).member.is_up() => self.probe_at_hint(slot),
-            Link::Up if !self.members.at(slot).member.is_up() => self.exchange_records(slot),
+            Link::Down if self.members.at(slot).is_reachable() => self.probe_at_hint(slot),
+            Link::Up if !self.members.at(slot).is_reachable() => self.exchange_records(slot),
             Link::Up | Link::Down => {}
         }
     }
@@ -225,16 +225,25 @@ impl<I: MemberId> Swim<I> {
         }
         let peer = self.members.at(slot).member.id.clone();
         self.learn_all(&updates, Via::Reply(&peer));
-        self.on_header(&peer, header, received_at);
+        if let Purpose::Relay { request } = purpose {
+            self.answer(request, Body::RelayedAck { target: peer.clone(), epoch: header.epoch });
+        }
+        // News may have taken the place of a member that is not up, be it the sender.
+        let Some(slot) = self.on_header(&peer, header, received_at) else {
+            return;
+        };
         self.hear_broadcasts(&peer, &broadcasts);
         match (purpose, body) {
             (Purpose::Probe, _) => self.on_probe_answered(slot, header.epoch, id),
-            (Purpose::IndirectProbe { target }, Body::RelayedAck { epoch, .. }) => {
-                self.on_life(target, epoch, received_at);
-                self.on_probe_answered(target, epoch, id);
+            (Purpose::IndirectProbe { .. }, Body::RelayedAck { target, epoch }) => {
+                if let Some(target) = self.members.slot(&target) {
+                    self.on_life(target, epoch, received_at);
+                    self.on_probe_answered(target, epoch, id);
+                }
             }
-            (Purpose::IndirectProbe { target }, Body::RelayedNack { .. }) => self.on_nack(target, id),
-            (Purpose::Relay { request }, _) => self.answer_ack(slot, header.epoch, request),
+            (Purpose::IndirectProbe { .. }, Body::RelayedNack { target }) => {
+                self.members.slot(&target).into_iter().for_each(|target| self.on_nack(target, id));
+            }
             _ => {}
         }
         if header.wants_record || self.lacks_record_of(slot) {
@@ -272,11 +281,6 @@ impl<I: MemberId> Swim<I> {
             return Err(MessageError::TooLong { length: bytes.len(), limit });
         }
         codec::decode(bytes, self.cluster)
-    }
-
-    pub(super) fn answer_ack(&mut self, target: Slot, epoch: u64, request: RequestId) {
-        let target = self.members.at(target).member.id.clone();
-        self.answer(request, Body::RelayedAck { target, epoch });
     }
 
     pub(super) fn answer_nack(&mut self, target: Slot, request: RequestId) {

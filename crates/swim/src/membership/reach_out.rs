@@ -8,7 +8,7 @@ use rand::Rng;
 use super::{Swim, Timer};
 use crate::fault;
 use crate::member::{MemberId, State};
-use crate::member_list::Slot;
+use crate::member_list::{Entry, Slot};
 
 /// The addresses that a cluster can be found at.
 #[derive(Debug)]
@@ -85,29 +85,33 @@ impl<I: MemberId> Swim<I> {
         }
         if let Some(dead) = self.dead_to_contact() {
             let to = self.addr_of(dead);
-            if !seeds.contains(&to.0) {
+            if self.members.at(dead).is_unreachable {
+                // Digests do not show what it is thought of, so it is told that itself.
+                self.tell(dead, true);
+            } else if !seeds.contains(&to.0) {
                 self.exchange(to, None);
             }
         }
     }
 
-    /// Seeds at which no member that is up has answered; a seed that is this member itself counts as up.
+    /// Seeds at which no member that is up and within reach has answered; a seed that is this member itself counts
+    /// as up.
     fn seeds_to_contact(&mut self, count: usize) -> Vec<Arc<str>> {
         let members = &self.members;
         self.seeds.next_in_turn(count, |addr, id| {
-            let is_settled = |id| members.is_up(id) || fault::is_off("the dead are contacted");
+            let is_settled = |id| members.is_reachable(id) || fault::is_off("the dead are contacted");
             *addr != *members.local().addr && !id.is_some_and(is_settled)
         })
     }
 
-    /// A dead member at random, with probability dead / up: so the cluster as a whole makes one attempt per dead
-    /// member and interval, whatever its size.
+    /// A dead member, or one out of reach, at random, with probability dead / up: so the cluster as a whole makes
+    /// one attempt per dead member and interval, whatever its size.
     fn dead_to_contact(&mut self) -> Option<Slot> {
         if fault::is_off("the dead are contacted") {
             return None;
         }
-        let is_dead = |state: State| state == State::Dead;
-        let dead = self.members.gone().filter(|(_, entry)| is_dead(entry.member.state));
+        let is_dead = |entry: &Entry<I>| entry.member.state == State::Dead || entry.is_unreachable;
+        let dead = self.members.gone().filter(|(_, entry)| is_dead(entry));
         let dead: Vec<_> = dead.map(|(slot, _)| slot).collect();
         let up_count = self.members.peers_up_count() + 1;
         let draw = self.rng.random_range(0..up_count.max(dead.len()).max(1));
@@ -125,7 +129,8 @@ impl<I: MemberId> Swim<I> {
     fn forget_the_long_gone(&mut self) {
         let (now, after) = (self.now, self.config.forget_after);
         let age = |since: Instant| now.saturating_duration_since(since);
-        let gone = self.members.gone().filter(|(_, entry)| age(entry.since) >= after / 2);
+        let is_old = |entry: &Entry<I>| !entry.member.is_up() && age(entry.since) >= after / 2;
+        let gone = self.members.gone().filter(|(_, entry)| is_old(entry));
         let gone: Vec<_> = gone.map(|(slot, entry)| (slot, entry.since, entry.is_retired)).collect();
         for (slot, since, is_retired) in gone {
             if age(since) >= after {

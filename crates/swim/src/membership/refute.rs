@@ -17,6 +17,10 @@ impl<I: MemberId> Swim<I> {
         if !self.is_running() {
             return;
         }
+        if heard.stamp() == STAMP_MAX && heard.order(self.members.at(Slot::LOCAL)).is_gt() {
+            // Nothing is above it, and whatever is answered would be answered with the same for ever.
+            return self.report_conflict(heard.to_member(None));
+        }
         // Nobody else raises an incarnation, or says anything else of it.
         let is_of_other = heard.stamp() >= local.stamp() && !is_minted_here;
         if heard.epoch > local.epoch || is_of_other {
@@ -56,7 +60,7 @@ impl<I: MemberId> Swim<I> {
     fn on_other_process(&mut self, heard: Member<I>, via: Via<'_, I>) -> bool {
         let now = self.now;
         let is_young = now < self.started + self.config.dead_after;
-        let epoch = heard.epoch;
+        let stamp = heard.stamp();
         if heard.state == State::Alive && !is_young && !matches!(via, Via::Book) {
             self.report_conflict(heard);
         }
@@ -65,7 +69,7 @@ impl<I: MemberId> Swim<I> {
             return false;
         }
         self.epoch_raised = Some(now);
-        self.raise_epoch(epoch);
+        self.raise_epoch(stamp);
         true
     }
 
@@ -102,18 +106,21 @@ impl<I: MemberId> Swim<I> {
     /// Takes an incarnation above `heard` and spreads the word.
     pub(super) fn raise_incarnation(&mut self, heard: u64) {
         if heard >= INCARNATION_MAX {
-            return self.raise_epoch(self.local().epoch);
+            return self.raise_epoch((self.local().epoch, heard));
         }
         self.members.change_local(|local| local.incarnation = heard + 1);
         self.spread(Slot::LOCAL);
     }
 
-    /// Takes an epoch above `heard` and spreads the word.
-    pub(super) fn raise_epoch(&mut self, heard: u64) {
-        self.members.change_local(|local| {
-            local.epoch = (heard + 1).min(EPOCH_MAX);
-            local.incarnation = 0;
-        });
+    /// Takes an epoch above that of the stamp, or where there is none a higher incarnation, and spreads the word.
+    pub(super) fn raise_epoch(&mut self, (epoch, incarnation): (u64, u64)) {
+        let raised = match epoch {
+            EPOCH_MAX.. => (EPOCH_MAX, (incarnation + 1).min(INCARNATION_MAX)),
+            _ => (epoch + 1, 0),
+        };
+        self.members.change_local(|local| (local.epoch, local.incarnation) = raised);
         self.spread(Slot::LOCAL);
     }
 }
+
+const STAMP_MAX: (u64, u64) = (EPOCH_MAX, INCARNATION_MAX);

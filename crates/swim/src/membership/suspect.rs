@@ -1,15 +1,18 @@
 //! From an accusation to its end: refuted, taken back, or dead.
 
+use std::time::Instant;
+
 use rand::Rng;
 
 use super::leave::Phase;
 use super::{Swim, Timer};
+use crate::config::DeadPolicy;
 use crate::evidence::{Sign, SignId};
 use crate::fault;
 use crate::member::{MemberId, State};
 use crate::member_list::{Entry, Slot};
 use crate::message::Told;
-use crate::output::DeathReason;
+use crate::output::{DeathReason, Event};
 use crate::suspicion::{EVIDENCE_SLACK, Patience, Step};
 
 impl<I: MemberId> Swim<I> {
@@ -52,7 +55,9 @@ impl<I: MemberId> Swim<I> {
         self.on_suspicion(slot);
         let is_stale = now.checked_sub(told.age).is_none_or(|told| told + EVIDENCE_SLACK < after);
         let is_fresher = after > before + EVIDENCE_SLACK;
-        if further > 0 || is_fresher || (is_stale && !self.news.contains(slot)) {
+        // Of one that is out of reach it is of no use to agree on when exactly it was last heard.
+        let is_settled = self.members.at(slot).is_unreachable || self.news.contains(slot);
+        if further > 0 || is_fresher || (is_stale && !is_settled) {
             self.spread(slot);
         }
     }
@@ -92,9 +97,11 @@ impl<I: MemberId> Swim<I> {
         }
         let patience = self.patience();
         let (now, accuses) = (self.now, self.accuses(slot));
+        let waits_for_host = self.waits_for_host(slot);
         let entry = self.members.at_mut(slot);
         let evidence = entry.evidence();
-        let Some(suspicion) = &mut entry.suspicion else {
+        let Some(suspicion) = entry.suspicion.as_mut().filter(|_| !(entry.is_unreachable && waits_for_host))
+        else {
             return;
         };
         match suspicion.step(evidence, patience, &self.config, now) {
@@ -114,13 +121,65 @@ impl<I: MemberId> Swim<I> {
                     self.tell(slot, false);
                 }
             }
-            Step::Die => {
-                let mut member = entry.member.clone();
-                member.state = State::Dead;
-                self.counters.deaths += 1;
-                self.replace(member, DeathReason::Silence, |_| {});
-                self.spread(slot);
+            Step::Die if waits_for_host => self.leave_to_host(slot),
+            Step::Die if self.config.dead_policy == DeadPolicy::Manual => {
+                self.call_dead(slot, DeathReason::Told);
             }
+            Step::Die => {
+                self.counters.deaths += 1;
+                self.call_dead(slot, DeathReason::Silence);
+            }
+        }
+    }
+
+    /// Calls a suspect dead at the host's word, at once and at all members, and returns whether it did. It works with
+    /// either [`DeadPolicy`](crate::DeadPolicy), and before the suspect's time is over as well: the host may know of a
+    /// machine that is gone. Members that have a sign of life of the last `dead_after` wait for that time.
+    ///
+    /// Nothing is called dead that is alive, dead or departed here, unknown, or the local member; nor after a departure
+    /// of the local one. A member that lives nevertheless refutes its death as any other.
+    pub fn confirm_dead(&mut self, id: &I, now: Instant) -> bool {
+        self.observe(now);
+        let slot = self.members.slot(id).filter(|slot| self.members.at(*slot).suspicion.is_some());
+        let Some(slot) = slot.filter(|_| self.is_running()) else {
+            return false;
+        };
+        self.call_dead(slot, DeathReason::Confirmed);
+        true
+    }
+
+    fn call_dead(&mut self, slot: Slot, reason: DeathReason) {
+        let mut member = self.members.at(slot).member.clone();
+        member.state = State::Dead;
+        self.replace(member, reason, |_| {});
+        self.spread(slot);
+    }
+
+    /// Whether it is for the host to call the suspect dead. Where another has called it dead, that one's host did,
+    /// or its clock: here such a word may be doubted, but not for longer than the suspect has to refute it.
+    fn waits_for_host(&self, slot: Slot) -> bool {
+        let suspicion = self.members.at(slot).suspicion.as_ref();
+        let is_called_dead = suspicion.is_some_and(|suspicion| suspicion.is_called_dead);
+        self.config.dead_policy == DeadPolicy::Manual && !is_called_dead
+    }
+
+    /// A suspect's time is over, and its death is left to the host. It keeps its state, but is treated as the dead
+    /// are: no member depends on its answers, and it is contacted at their rate.
+    fn leave_to_host(&mut self, slot: Slot) {
+        self.counters.unreachables += 1;
+        self.timers.cancel(Timer::Suspicion(slot));
+        self.cancel_probe(slot);
+        self.members.set_unreachable(slot);
+        self.emit(Event::Unreachable(self.members.at(slot).member.clone()));
+        self.watch_isolation();
+    }
+
+    /// The policy has changed. This is done at the moment that is awaited next, so that the host is not late for it.
+    pub(super) fn judge_the_unreachable_anew(&mut self) {
+        let unreachable = self.members.gone().filter(|(_, entry)| entry.is_unreachable);
+        let unreachable: Vec<_> = unreachable.map(|(slot, _)| slot).collect();
+        if let Some(next) = self.timers.next() {
+            unreachable.into_iter().for_each(|slot| self.timers.arm(Timer::Suspicion(slot), next));
         }
     }
 

@@ -5,6 +5,7 @@ mod awareness;
 mod broadcasts;
 mod harness;
 mod lasting;
+mod policy;
 mod probes;
 mod suspicions;
 mod views;

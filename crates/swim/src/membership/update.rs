@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::Swim;
 use super::Timer;
 use crate::fault;
-use crate::member::{INCARNATION_JUMP_MAX, Member, MemberId, State};
-use crate::member_list::Slot;
+use crate::member::{EPOCH_JUMP_MAX, INCARNATION_JUMP_MAX, Member, MemberId, State};
+use crate::member_list::{Rank, Slot};
 use crate::message::Update;
 use crate::output::{DeathReason, Event};
 use crate::suspicion::Suspicion;
@@ -79,7 +79,13 @@ impl<I: MemberId> Swim<I> {
         }
         if member.state == State::Suspect && accusers.is_empty() && !is_doubted {
             self.counters.updates_refused += 1;
-            return;
+            if slot.is_some_and(|slot| self.members.at(slot).member.stamp() == member.stamp()) {
+                return;
+            }
+            // The accusation is void, and without it the record says what the member once said of itself. One that
+            // stays suspected for long, by accusers that are long forgotten, would else be unknown to whoever
+            // joins.
+            member.state = State::Alive;
         }
         self.counters.updates_applied += 1;
         let cap = 2 * self.config.probe_interval;
@@ -133,7 +139,10 @@ impl<I: MemberId> Swim<I> {
             if matches!(update.state, State::Dead | State::Left) && is_retired {
                 return false;
             }
-            let has_room = self.members.len() < self.config.members_max;
+            let is_gone = matches!(update.state, State::Dead | State::Left);
+            let (is_dead, epoch) = (update.state == State::Dead, update.epoch);
+            let rank = Rank { is_in_digest: true, is_dead, epoch, id: &update.id };
+            let has_room = self.make_room(Some(rank).filter(|_| is_gone));
             self.counters.members_refused += u64::from(!has_room);
             return has_room;
         };
@@ -142,10 +151,43 @@ impl<I: MemberId> Swim<I> {
             Via::Request(from) | Via::Reply(from) | Via::Exchange(from) => *from == update.id,
             Via::Book => true,
         };
-        let is_leap = update.epoch == known.epoch
-            && update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX;
+        let is_leap = match update.epoch.checked_sub(known.epoch) {
+            Some(0) => update.incarnation.saturating_sub(known.incarnation) > INCARNATION_JUMP_MAX,
+            jump => jump > Some(EPOCH_JUMP_MAX),
+        };
         self.counters.updates_refused += u64::from(is_leap && !own_word);
         !is_leap || own_word
+    }
+
+    /// Makes room for a further member, of this rank unless it is up, and returns whether there is: of those that
+    /// are dead or have left the least one goes, unless the further one is less.
+    fn make_room(&mut self, rank: Option<Rank<'_, I>>) -> bool {
+        while self.members.len() >= self.config.members_max {
+            let Some(least) = self.members.least_gone() else {
+                return false;
+            };
+            if rank.as_ref().is_some_and(|rank| *rank <= self.members.at(least).rank()) {
+                return false;
+            }
+            self.evict(least);
+        }
+        true
+    }
+
+    /// After `members_max` was lowered: members that have less room would not take what is kept here, and digests would
+    /// differ for ever.
+    pub(super) fn shrink(&mut self) {
+        while self.members.len() > self.config.members_max {
+            let Some(least) = self.members.least_gone() else {
+                return;
+            };
+            self.evict(least);
+        }
+    }
+
+    fn evict(&mut self, slot: Slot) {
+        self.counters.members_evicted += 1;
+        self.forget_slot(slot);
     }
 
     /// Accusers that are members, are not the suspect, and are not put forward by others in this one's name.
@@ -156,15 +198,16 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Whether a word of the death of a member that is up here is taken as a suspicion only: when this member holds
-    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead here.
+    /// evidence that is too fresh, or when it comes from one that may have been cut off, as one was that is dead or
+    /// out of reach here.
     ///
     /// Both sides of a healed partition call the other's members dead; without doubt they would believe each
-    /// other. A suspect that is dead indeed is called so by the own clock soon.
+    /// other. A suspect that is dead indeed does not refute it, and is dead here as well when its time is over.
     fn doubts(&self, update: &Update<'_, I>, slot: Slot, via: Via<'_, I>) -> bool {
         let entry = self.members.at(slot);
         let may_be_cut_off = match via {
             Via::Exchange(_) | Via::Book => true,
-            Via::Request(from) | Via::Reply(from) => !self.members.is_up(from),
+            Via::Request(from) | Via::Reply(from) => !self.members.is_reachable(from),
         };
         update.state == State::Dead
             && entry.member.is_up()
@@ -240,7 +283,7 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
-    fn watch_isolation(&mut self) {
+    pub(super) fn watch_isolation(&mut self) {
         let is_alone = self.members.peers_up_count() == 0;
         let had_peers = self.members.len() > 1;
         if self.is_running() && had_peers && is_alone != self.is_isolated {

@@ -52,6 +52,13 @@ impl<I: MemberId> Swim<I> {
         suspicion.map_or(&[], |suspicion| &suspicion.accusers)
     }
 
+    /// Whether a suspect's time is over and the host is to say whether it is dead; see
+    /// [`Event::Unreachable`](crate::Event::Unreachable).
+    #[must_use]
+    pub fn is_unreachable(&self, id: &I) -> bool {
+        self.members.entry(id).is_some_and(|entry| entry.is_unreachable)
+    }
+
     /// How well the local member is.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trellis_swim::{Config, Handled, Local, Output, Swim, TransmitId, TransmitKind};
+use trellis_swim::{Config, Handled, Link, Local, Output, Swim, TransmitId, TransmitKind};
 
 use crate::name::{Name, addr_of, number_of};
 use crate::network::Network;
-use crate::node::{Content, Item, Node, Packet, What};
+use crate::node::{Content, Item, Node, Packet, What, fold, name_of, of_a_later_version};
 use crate::record::Record;
 use crate::tap::{Call, Tap};
 
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) later_versions: usize,
     /// Members from this one on start as members of another cluster.
     pub(crate) foreign_from: usize,
+    /// Whether hosts tell their members when links open and break.
+    pub(crate) reports_links: bool,
     pub(crate) load: Load,
     /// Whether the time that the members' code takes is measured.
     pub(crate) is_measured: bool,
@@ -65,6 +67,7 @@ impl Cluster {
             longest: BTreeMap::new(),
             later_versions: 0,
             foreign_from: usize::MAX,
+            reports_links: false,
             load: Load::default(),
             is_measured: false,
             tapped: 0,
@@ -139,6 +142,7 @@ impl Cluster {
         (node.paused_until, node.wake_at) = (0, None);
         node.backlog.clear();
         node.deferred.clear();
+        node.links.clear();
         if remembers {
             let book = std::mem::take(&mut node.book);
             self.hand(index, Call::Import(book));
@@ -177,6 +181,11 @@ impl Cluster {
         }
         node.wake_generation += 1;
         node.backlog.clear();
+        for other in 0..self.nodes.len() {
+            if self.reports_links && self.nodes[other].links.contains(&index) {
+                self.send(index, other, true, Content::Closed);
+            }
+        }
     }
 
     /// The process does nothing until then; what arrives waits.
@@ -346,13 +355,26 @@ impl Cluster {
             }
             Content::Reply { boot, id, payload } if boot == self.nodes[to].boot => {
                 self.hand(to, Call::Reply { id, from: sender, payload });
+                self.link(from, to, Link::Up);
             }
             Content::Failure { boot, id } if boot == self.nodes[to].boot => {
                 self.hand(to, Call::Failure { id });
+                self.link(from, to, Link::Down);
             }
+            Content::Closed => self.link(from, to, Link::Down),
             Content::Reply { .. } | Content::Failure { .. } => {}
         }
         self.drain(to);
+    }
+
+    /// The first answer of a peer opens a link, a refusal or its end breaks one.
+    fn link(&mut self, from: usize, to: usize, link: Link) {
+        let links = &mut self.nodes[to].links;
+        let is_change = if link == Link::Up { links.insert(from) } else { links.remove(&from) };
+        if is_change && self.reports_links {
+            let peer = self.nodes[from].name;
+            self.hand(to, Call::Link { peer, link });
+        }
     }
 
     /// Does what the member asks for, and awaits its next moment.
@@ -450,33 +472,6 @@ impl Cluster {
 
     pub(crate) fn now(&self, index: usize) -> Instant {
         self.start + Duration::from_micros(self.elapsed + self.nodes[index].offset)
-    }
-}
-
-/// A flag, and a record in a state, that this version does not know.
-fn of_a_later_version(payload: &[u8]) -> Box<[u8]> {
-    let mut bytes = payload.to_vec();
-    bytes[10] |= 0x80;
-    bytes.extend_from_slice(&[4, 0, 77, 1, 2, 3]);
-    bytes.into()
-}
-
-/// The order of FNV-1a over eight bytes at a time: enough to tell two histories apart.
-fn fold(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.chunks(8).fold(hash, |hash, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5)
-    })
-}
-
-fn name_of(kind: TransmitKind) -> &'static str {
-    match kind {
-        TransmitKind::PingDirect => "ping",
-        TransmitKind::PingIndirect => "ping request",
-        TransmitKind::Gossip => "gossip",
-        TransmitKind::Sync => "sync",
-        TransmitKind::Leave => "leave",
     }
 }
 

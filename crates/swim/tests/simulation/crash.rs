@@ -44,6 +44,20 @@ fn an_address_that_refuses_hastens_nothing_but_the_helpers() {
     let mut cluster = Cluster::joined(3, 7);
     cluster.network.refuses = true;
     crash_and_check(&mut cluster, 7);
+    let mut cluster = Cluster::joined(3, 8);
+    (cluster.reports_links, cluster.network.refuses) = (true, true);
+    crash_and_check(&mut cluster, 8);
+}
+
+#[test]
+fn a_crash_that_closes_links_is_suspected_within_a_probe_of_it_and_dead_no_sooner() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::joined(8, seed);
+        cluster.reports_links = true;
+        let crashed = crash_and_check(&mut cluster, seed);
+        let suspected = cluster.record.of(What::Suspected, Duration::ZERO).map(|it| it.at - crashed).min();
+        assert!(suspected.is_some_and(|after| after <= SECOND + TICK), "seed {seed}: after {suspected:?}");
+    }
 }
 
 #[test]
@@ -65,6 +79,7 @@ fn a_member_that_comes_back_under_a_higher_epoch_is_up_everywhere_at_once() {
 fn a_member_that_restarts_before_anyone_noticed_is_never_called_dead() {
     for seed in 0..10 {
         let mut cluster = Cluster::joined(4, seed);
+        cluster.reports_links = seed % 2 == 1;
         let restarted = cluster.elapsed();
         cluster.crash(1);
         cluster.run_for(SECOND);
@@ -124,6 +139,7 @@ fn the_answers_of_one_that_took_over_an_address_are_no_signs_of_life_of_the_dead
 fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     let mut cluster = Cluster::new(seed);
     cluster.config = config;
+    cluster.reports_links = seed % 2 == 1;
     for index in 0..count {
         cluster.add(index as u32);
         cluster.join(index, &[0]);
@@ -134,8 +150,8 @@ fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     crash_and_check(&mut cluster, seed);
 }
 
-/// Crashes a random member at a random moment and checks what all others say, and when.
-fn crash_and_check(cluster: &mut Cluster, seed: u64) {
+/// Crashes a random member at a random moment and checks what all others say, and when; returns the moment.
+fn crash_and_check(cluster: &mut Cluster, seed: u64) -> Duration {
     let jitter = cluster.random_millis(7000);
     cluster.run_for(10 * SECOND + jitter);
     let (victim, crashed) = (cluster.random_index(), cluster.elapsed());
@@ -143,6 +159,7 @@ fn crash_and_check(cluster: &mut Cluster, seed: u64) {
     cluster.crash(victim);
     cluster.run_for(20 * SECOND);
     check_crash(cluster, victim, crashed, seed);
+    crashed
 }
 
 /// Of a crash some time ago all others know, and came to know in time.

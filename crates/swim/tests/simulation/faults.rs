@@ -13,6 +13,7 @@ fn a_healed_partition_is_whole_again_in_seconds_without_a_further_death() {
     for count in [2, 3, 8, 16] {
         for seed in 0..8 {
             let mut cluster = Cluster::joined(count, seed);
+            cluster.reports_links = seed % 2 == 1;
             cluster.network.split_at(count / 2);
             cluster.run_for(60 * SECOND);
             assert_eq!(cluster.state_at(0, count - 1), Some(State::Dead), "the halves gave each other up");
@@ -49,6 +50,7 @@ fn one_that_was_cut_off_is_whole_again_in_seconds_and_has_nobody_called_dead() {
 fn a_paused_member_is_alive_again_everywhere_soon_after_it_wakes() {
     for seed in 0..10 {
         let mut cluster = Cluster::joined(5, seed);
+        cluster.reports_links = seed % 2 == 1;
         cluster.pause(3, 20 * SECOND);
         cluster.run_for(20 * SECOND);
         assert_eq!(cluster.state_at(0, 3), Some(State::Dead));
@@ -64,6 +66,7 @@ fn a_paused_member_is_alive_again_everywhere_soon_after_it_wakes() {
 fn pauses_of_any_length_make_nobody_call_a_healthy_member_dead() {
     for seed in 0..12 {
         let mut cluster = Cluster::warm(16, seed, Config::default());
+        cluster.reports_links = seed % 2 == 1;
         cluster.network.loss = 0.02;
         cluster.run_for(5 * SECOND);
         for round in 0..12 {
@@ -113,6 +116,7 @@ fn slow_members_do_not_make_others_call_healthy_ones_dead() {
 fn a_link_cut_in_one_direction_kills_nobody_while_helpers_reach_both() {
     for seed in 0..10 {
         let mut cluster = Cluster::joined(5, seed);
+        cluster.reports_links = seed % 2 == 1;
         cluster.network.cut(1, 2);
         cluster.run_for(120 * SECOND);
         assert_eq!(cluster.record.deaths_since(Duration::ZERO), 0, "seed {seed}");
@@ -139,6 +143,7 @@ fn no_healthy_member_dies_of_lost_messages() {
 fn a_refuted_suspicion_has_no_later_effect() {
     for seed in 0..20 {
         let mut cluster = Cluster::warm(6, seed, Config::default());
+        cluster.reports_links = seed % 2 == 1;
         cluster.run_for(5 * SECOND);
         let before = cluster.epochs();
         let paused = cluster.elapsed();

@@ -9,9 +9,11 @@ mod tap;
 mod view;
 
 mod broadcasts;
+mod churn;
 mod crash;
 mod faults;
 mod joining;
+mod policy;
 mod properties;
 mod quiet;
 mod versions;

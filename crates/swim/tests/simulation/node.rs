@@ -1,9 +1,9 @@
 //! One simulated process, and what the cluster's agenda is made of.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use trellis_swim::{Member, RequestId, Swim, TransmitId};
+use trellis_swim::{Member, RequestId, Swim, TransmitId, TransmitKind};
 
 use crate::name::Name;
 use crate::tap::Tap;
@@ -27,6 +27,8 @@ pub(crate) struct Node {
     pub(crate) wake_generation: u64,
     /// What arrived during a pause.
     pub(crate) backlog: VecDeque<Packet>,
+    /// Members that have answered this process, without a link that broke since.
+    pub(crate) links: BTreeSet<usize>,
     /// Requests to be answered later: of whom, of which process, and which.
     pub(crate) deferred: VecDeque<(RequestId, usize, u64, TransmitId)>,
     /// What it was handed so far, where that is noted.
@@ -47,6 +49,7 @@ impl Node {
             wake_at: None,
             wake_generation: 0,
             backlog: VecDeque::new(),
+            links: BTreeSet::new(),
             deferred: VecDeque::new(),
             tap: None,
         }
@@ -63,9 +66,22 @@ pub(crate) struct Packet {
 /// What a packet carries; `boot` is the process that waits for the answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    Request { boot: u64, id: TransmitId, payload: Box<[u8]> },
-    Reply { boot: u64, id: TransmitId, payload: Box<[u8]> },
-    Failure { boot: u64, id: TransmitId },
+    Request {
+        boot: u64,
+        id: TransmitId,
+        payload: Box<[u8]>,
+    },
+    Reply {
+        boot: u64,
+        id: TransmitId,
+        payload: Box<[u8]>,
+    },
+    Failure {
+        boot: u64,
+        id: TransmitId,
+    },
+    /// The sender's process has ended, and with it the link.
+    Closed,
 }
 
 /// Something that happens at a moment; of what happens at one, what was scheduled first comes first.
@@ -104,4 +120,31 @@ impl Ord for Item {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.at, self.order).cmp(&(other.at, other.order))
     }
+}
+
+/// A flag, and a record in a state, that this version does not know.
+pub(crate) fn of_a_later_version(payload: &[u8]) -> Box<[u8]> {
+    let mut bytes = payload.to_vec();
+    bytes[10] |= 0x80;
+    bytes.extend_from_slice(&[4, 0, 77, 1, 2, 3]);
+    bytes.into()
+}
+
+pub(crate) fn name_of(kind: TransmitKind) -> &'static str {
+    match kind {
+        TransmitKind::PingDirect => "ping",
+        TransmitKind::PingIndirect => "ping request",
+        TransmitKind::Gossip => "gossip",
+        TransmitKind::Sync => "sync",
+        TransmitKind::Leave => "leave",
+    }
+}
+
+/// The order of FNV-1a over eight bytes at a time: enough to tell two histories apart.
+pub(crate) fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(hash, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5)
+    })
 }

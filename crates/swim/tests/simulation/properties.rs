@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng;
-use trellis_swim::{Config, State};
+use trellis_swim::{Config, DeadPolicy, State};
 
 use crate::cluster::{Cluster, SECOND};
 use crate::name::Name;
 
 /// P2, P4, P7, P9, P10, P12: through drops, repetitions, reordering, one-way cuts, partitions, pauses, slow inboxes,
-/// leaps of clocks, crashes and restarts with and without memory, moves, departures and returns, changed metadata and
-/// changed settings.
+/// leaps of clocks, crashes and restarts with and without memory, moves, departures and returns, changed metadata,
+/// changed settings, hosts that confirm deaths, and in every other history hosts that tell of links.
 #[test]
 fn whatever_happens_knowledge_only_grows_and_calm_brings_agreement() {
     for seed in 0..SEEDS {
         let mut cluster = Cluster::joined(3 + seed as usize % 6, seed);
+        (cluster.reports_links, cluster.network.refuses) = (seed % 2 == 1, seed % 4 == 1);
         let mut watch = Watch::default();
         for step in 0..40 {
             disturb(&mut cluster, step);
@@ -97,7 +98,7 @@ fn disturb(cluster: &mut Cluster, step: u64) {
     let index = cluster.random_index();
     let other = cluster.random_index();
     let is_running = cluster.is_running(index);
-    match cluster.rng().random_range(0..16) {
+    match cluster.rng().random_range(0..17) {
         // Some seed stays, or members that lost their memory have no way to each other.
         0 if index > 0 => cluster.crash(index),
         1 | 2 if !is_running => restart(cluster, index),
@@ -128,8 +129,17 @@ fn disturb(cluster: &mut Cluster, step: u64) {
             cluster.with(index, |swim, now| swim.update_meta(meta, now).expect("short metadata"));
         }
         14 if is_running => {
-            let config = if step % 2 == 0 { Config::fast() } else { Config::default() };
+            let manual = Config { dead_policy: DeadPolicy::Manual, ..Config::default() };
+            let config = [Config::fast(), manual, Config::default()][step as usize % 3].clone();
             cluster.with(index, |swim, _| swim.set_config(config).expect("valid settings"));
+        }
+        15 if is_running => {
+            let name = cluster.name(other);
+            cluster.with(index, |swim, now| {
+                let is_suspect = swim.member(&name).is_some_and(|member| member.state == State::Suspect);
+                let is_gone = swim.local().state == State::Left;
+                assert_eq!(swim.confirm_dead(&name, now), is_suspect && !is_gone);
+            });
         }
         _ => mend(cluster),
     }
@@ -193,4 +203,4 @@ fn needless_and_repeated_calls_are_harmless() {
     assert_eq!(cluster.record.of(crate::record::What::Suspected, Duration::ZERO).count(), 0);
 }
 
-const SEEDS: u64 = 80;
+const SEEDS: u64 = 160;

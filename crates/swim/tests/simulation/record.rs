@@ -43,6 +43,7 @@ impl Happened {
 pub(crate) enum What {
     Up,
     Suspected,
+    Unreachable,
     Refuted,
     Dead,
     Left,
@@ -109,6 +110,7 @@ impl Record {
         let (what, (subject, stamp)) = match event {
             Event::Up(member) => (What::Up, of(member)),
             Event::Suspected { member, .. } => (What::Suspected, of(member)),
+            Event::Unreachable(member) => (What::Unreachable, of(member)),
             Event::Refuted(member) => (What::Refuted, of(member)),
             Event::Dead { member, .. } => (What::Dead, of(member)),
             Event::Left(member) => (What::Left, of(member)),
@@ -139,10 +141,11 @@ impl Record {
         let (expected, next): (&[View], _) = match what {
             What::Up => (&[View::Down], Some(View::Up)),
             What::Suspected => (&[View::Up], Some(View::Suspected)),
-            What::Refuted => (&[View::Suspected], Some(View::Up)),
-            What::Dead => (&[View::Up, View::Suspected], Some(View::Down)),
-            What::Left => (&[View::Up, View::Suspected, View::Down], Some(View::Down)),
-            What::Updated => (&[View::Up, View::Suspected], None),
+            What::Unreachable => (&[View::Suspected], Some(View::Unreachable)),
+            What::Refuted => (&[View::Suspected, View::Unreachable], Some(View::Up)),
+            What::Dead => (&[View::Up, View::Suspected, View::Unreachable], Some(View::Down)),
+            What::Left => (&[View::Up, View::Suspected, View::Unreachable, View::Down], Some(View::Down)),
+            What::Updated => (&[View::Up, View::Suspected, View::Unreachable], None),
             _ => return,
         };
         if self.views.len() <= observer {
@@ -163,4 +166,5 @@ enum View {
     Down,
     Up,
     Suspected,
+    Unreachable,
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use trellis_swim::{Config, Handled, Local, Member, Output, SendFailure, Swim, TransmitId};
+use trellis_swim::{Config, Handled, Link, Local, Member, Output, SendFailure, Swim, TransmitId};
 
 use crate::cluster::Cluster;
 use crate::name::Name;
@@ -15,6 +15,7 @@ pub(crate) enum Call {
     Request { from: Name, payload: Box<[u8]> },
     Reply { id: TransmitId, from: Name, payload: Box<[u8]> },
     Failure { id: TransmitId },
+    Link { peer: Name, link: Link },
 }
 
 impl Call {
@@ -37,6 +38,7 @@ impl Call {
             // A reply to what has expired is refused.
             Self::Reply { id, from, payload } => drop(swim.handle_reply(*id, from, payload, now, now)),
             Self::Failure { id } => swim.handle_send_failure(*id, SendFailure::Refused, now),
+            Self::Link { peer, link } => swim.handle_link(peer, *link, now),
         }
         None
     }

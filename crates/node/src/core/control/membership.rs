@@ -176,6 +176,9 @@ impl Control {
             Swim::Updated(member) => self.on_member(host, &member, None),
             Swim::Refuted(member) => self.on_member(host, &member, Some("alive")),
             Swim::Suspected { member, .. } => self.on_member(host, &member, Some("suspect")),
+            // A node leaves no verdict to its operator, so swim does not say this to it. Such a member is suspected
+            // still.
+            Swim::Unreachable(member) => self.on_member(host, &member, None),
             Swim::Dead { member, .. } => self.on_gone(host, member.id, "dead"),
             Swim::Left(member) => self.on_gone(host, member.id, "left"),
             Swim::Conflict(member) => {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::harness::{Out, Received, Subject, event, message, ping, record, sent};
 use crate::codec;
 use crate::member_list::BUCKETS;
+use crate::membership::output::Purpose;
 use crate::message::{Ask, Body, Header};
-use crate::{INCARNATION_MAX, Member, MessageError, State, TransmitKind};
+use crate::{Config, EPOCH_MAX, INCARNATION_MAX, Member, MessageError, State, TransmitKind};
 
 #[test]
 fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
@@ -26,6 +27,20 @@ fn an_accusation_needs_an_accuser_that_is_a_member_and_not_the_accused() {
 }
 
 #[test]
+fn what_a_void_accusation_says_of_the_member_besides_is_taken() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let mut bytes = message(0, &Body::Gossip, &[]);
+    for (id, epoch) in [("b", 2), ("unknown", 1)] {
+        let suspect = record(id, epoch, 0, State::Suspect);
+        codec::encode_record(&mut bytes, &suspect, Duration::ZERO, None, &["long-forgotten".to_owned()]);
+    }
+    me.receive_bytes("c", &bytes, 100).unwrap();
+    let alive = ["b", "unknown"].map(|id| me.swim.member(&id.to_owned()).map(|it| (it.epoch, it.state)));
+    assert_eq!(alive, [Some((2, State::Alive)), Some((1, State::Alive))]);
+    assert_eq!(me.swim.counters().updates_refused, 2);
+}
+
+#[test]
 fn a_leap_of_an_incarnation_is_taken_from_the_member_itself_only() {
     let mut me = Subject::knowing(&["b", "c"]);
     for state in [State::Dead, State::Left, State::Alive] {
@@ -34,6 +49,47 @@ fn a_leap_of_an_incarnation_is_taken_from_the_member_itself_only() {
     assert_eq!((me.state_of("b"), me.swim.counters().updates_refused), ((0, State::Alive), 3));
     me.receive(("b", 1 << 33), &Body::Gossip, &[record("b", 1, 1 << 33, State::Alive)], 110).unwrap();
     assert_eq!(me.state_of("b"), (1 << 33, State::Alive));
+}
+
+#[test]
+fn a_leap_of_an_epoch_is_taken_from_the_member_itself_only() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let epoch_of_b = |me: &Subject| me.swim.member(&"b".to_owned()).map(|member| member.epoch);
+    for epoch in [2 + (1 << 42), EPOCH_MAX] {
+        me.receive(("c", 0), &Body::Gossip, &[record("b", epoch, 0, State::Dead)], 100).unwrap();
+    }
+    assert_eq!((epoch_of_b(&me), me.swim.counters().updates_refused), (Some(1), 2));
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1 + (1 << 42), 0, State::Alive)], 110).unwrap();
+    assert_eq!(epoch_of_b(&me), Some(1 + (1 << 42)));
+    me.receive(("b", 0), &Body::Gossip, &[record("b", EPOCH_MAX, 0, State::Alive)], 120).unwrap();
+    assert_eq!(epoch_of_b(&me), Some(EPOCH_MAX));
+}
+
+#[test]
+fn a_word_at_the_greatest_epoch_is_refuted_by_an_incarnation() {
+    let mut me = Subject::knowing(&["b"]);
+    let word = record("me", EPOCH_MAX, 7, State::Dead);
+    let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100);
+    assert_eq!(records, [format!("me {EPOCH_MAX}.8 Alive")]);
+    me.swim.leave(me.at(200));
+    me.swim.join([], me.at(300));
+    assert_eq!((me.swim.local().epoch, me.state_of("me")), (EPOCH_MAX, (10, State::Alive)));
+}
+
+#[test]
+fn a_word_above_which_nothing_is_has_the_host_told_and_no_answer() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    for step in 0..5 {
+        let word = record("me", EPOCH_MAX, INCARNATION_MAX, State::Dead);
+        let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100 + step * 300);
+        assert_eq!(records, Vec::<String>::new());
+    }
+    let told = format!("conflict me {EPOCH_MAX}.{INCARNATION_MAX} Dead");
+    assert_eq!(me.outputs(), [event(&told), event(&told)], "once per interval");
+    assert_eq!(me.state_of("me"), (0, State::Alive));
+    me.swim.update_meta(vec![1], me.at(2000)).unwrap();
+    assert_eq!(me.state_of("me"), (1, State::Alive));
 }
 
 #[test]
@@ -175,6 +231,82 @@ fn a_relayed_departure_of_a_live_member_is_refuted_by_it() {
 
 fn a_state() -> Body<String> {
     Body::State { instance: 9, differing: 0, more_after: None }
+}
+
+#[test]
+fn one_that_is_up_takes_the_place_of_the_departed_then_of_the_dead_that_started_first_and_of_nobody_else() {
+    let mut me = full();
+    let known = |me: &Subject| me.swim.members().map(|member| member.id.clone()).collect::<Vec<_>>().concat();
+    assert_eq!(known(&me), "bcdeme");
+    for (newcomer, expected) in [("f", "bcdfme"), ("g", "bdfgme"), ("h", "bfghme"), ("i", "bfghme")] {
+        me.receive(("b", 0), &Body::Gossip, &[record(newcomer, 1, 0, State::Alive)], 100).unwrap();
+        assert_eq!(known(&me), expected, "{newcomer} is up");
+    }
+    assert_eq!((me.swim.counters().members_evicted, me.swim.counters().members_refused), (3, 1));
+}
+
+#[test]
+fn of_the_gone_those_of_the_greatest_rank_are_kept_in_whatever_order_they_come() {
+    let gone = [("v", 3, State::Left), ("w", 4, State::Dead), ("x", 5, State::Dead), ("y", 5, State::Dead)];
+    for skipped in 0..4 {
+        let mut me = Subject::configured(Config { members_max: 4, ..Config::default() }, &["b"]);
+        let mut order: Vec<_> = gone.into_iter().collect();
+        order.rotate_left(skipped);
+        for (id, epoch, state) in order {
+            me.receive(("b", 0), &Body::Gossip, &[record(id, epoch, 0, state)], 100).unwrap();
+        }
+        let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+        assert_eq!(known, ["b", "me", "x", "y"]);
+    }
+}
+
+#[test]
+fn an_answer_whose_news_take_the_place_of_its_sender_is_taken() {
+    for is_indirect in [false, true] {
+        let mut me = full();
+        let slot = me.swim.members.slot(&"b".to_owned()).unwrap();
+        me.swim.probe(slot);
+        let (id, _) = me.next_request();
+        let purpose = Purpose::IndirectProbe { target: slot };
+        let id = if is_indirect { me.swim.expect_reply(Some(slot), purpose, me.at(9000)) } else { id };
+        let up = ["f", "g", "h", "i"].map(|id| record(id, 1, 0, State::Alive));
+        let news = [&[record("b", 1, 0, State::Left)][..], &up].concat();
+        let acked = Body::RelayedAck { target: "b".to_owned(), epoch: 1 };
+        let body = if is_indirect { acked } else { Body::Ack };
+        let now = me.at(100);
+        me.swim.handle_reply(id, &"b".to_owned(), &message(0, &body, &news), now, now).unwrap();
+        assert_eq!(me.swim.member(&"b".to_owned()), None);
+        assert!(me.swim.member(&"i".to_owned()).is_some());
+        assert_eq!(
+            me.swim.counters().probes_answered_late,
+            0,
+            "nobody else is taken for the one that answered"
+        );
+        me.run_to(5000);
+    }
+}
+
+#[test]
+fn less_room_lets_go_of_the_gone_at_once_and_of_nobody_that_is_up() {
+    let mut me = full();
+    me.swim.set_config(Config { members_max: 3, ..Config::default() }).unwrap();
+    assert_eq!(me.swim.members().count(), 3);
+    me.swim.set_config(Config { members_max: 2, ..Config::default() }).unwrap();
+    me.receive(("b", 0), &Body::Gossip, &[record("c", 9, 0, State::Alive)], 100).unwrap();
+    let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+    assert_eq!(known, ["b", "me"]);
+}
+
+/// Five that it knows, which is all there is room for: itself and "b", "c" and "d" dead, "e" departed.
+fn full() -> Subject {
+    let mut me = Subject::configured(Config { members_max: 5, ..Config::default() }, &["b"]);
+    me.stop_probing();
+    let gone = [("c", 2, State::Dead), ("d", 3, State::Dead), ("e", 4, State::Left)];
+    let gone = gone.map(|(id, epoch, state)| record(id, epoch, 0, state));
+    me.receive(("b", 0), &Body::Gossip, &gone, 50).unwrap();
+    me.outputs();
+    me.swim.news.clear();
+    me
 }
 
 fn codec_with_stamp(epoch: u64, incarnation: u64) -> Vec<u8> {

@@ -229,6 +229,7 @@ fn event_text(event: &Event<String>) -> String {
     let (word, member) = match event {
         Event::Up(member) => ("up", member),
         Event::Suspected { member, .. } => ("suspected", member),
+        Event::Unreachable(member) => ("unreachable", member),
         Event::Refuted(member) => ("refuted", member),
         Event::Dead { member, .. } => ("dead", member),
         Event::Left(member) => ("left", member),
