@@ -241,9 +241,7 @@ impl<I: MemberId> Swim<I> {
                     self.on_probe_answered(target, epoch, id);
                 }
             }
-            (Purpose::IndirectProbe { .. }, Body::RelayedNack { target }) => {
-                self.members.slot(&target).into_iter().for_each(|target| self.on_nack(target, id));
-            }
+            // That there is an answer is what counts of one that says no.
             _ => {}
         }
         if header.wants_record || self.lacks_record_of(slot) {

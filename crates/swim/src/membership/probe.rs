@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::output::Purpose;
+use super::output::{InFlight, Purpose};
 use super::{Swim, Timer};
 use crate::fault;
 use crate::input::{RequestId, TransmitId};
@@ -19,15 +19,8 @@ pub(super) struct Probe {
     /// The first ping: an answer to an earlier one is late.
     first: TransmitId,
     ends_at: Instant,
-    helpers: Option<Helpers>,
-}
-
-/// What was asked of others.
-#[derive(Debug)]
-struct Helpers {
-    asked: usize,
-    /// How many said that they are well and the target has not answered.
-    nacks: usize,
+    /// Others were asked to try.
+    has_helpers: bool,
 }
 
 impl<I: MemberId> Swim<I> {
@@ -62,7 +55,7 @@ impl<I: MemberId> Swim<I> {
         self.timers.arm(Timer::ProbeEnd(target), ends_at);
         let stamp = self.members.at(target).member.stamp();
         let first = self.ping(target, Purpose::Probe, self.now + self.config.dead_after);
-        self.probes.push(Probe { target, stamp, first, ends_at, helpers: None });
+        self.probes.push(Probe { target, stamp, first, ends_at, has_helpers: false });
     }
 
     /// Asks a member whose link broke. A link that is refused breaks again and again, and those of half a cluster
@@ -93,7 +86,7 @@ impl<I: MemberId> Swim<I> {
         let Some(probe) = self.probes.iter().find(|probe| probe.target == target) else {
             return;
         };
-        let (ends_at, is_first) = (probe.ends_at, probe.helpers.is_none());
+        let (ends_at, is_first) = (probe.ends_at, !probe.has_helpers);
         self.ping(target, Purpose::Probe, self.now + self.config.dead_after);
         if is_first {
             self.ask_helpers(target);
@@ -103,7 +96,7 @@ impl<I: MemberId> Swim<I> {
 
     /// The target has not answered, or its link says that it cannot.
     pub(super) fn ask_helpers(&mut self, target: Slot) {
-        let is_waiting = |probe: &Probe| probe.target == target && probe.helpers.is_none();
+        let is_waiting = |probe: &Probe| probe.target == target && !probe.has_helpers;
         let Some(place) = self.probes.iter().position(is_waiting) else {
             return;
         };
@@ -111,7 +104,7 @@ impl<I: MemberId> Swim<I> {
         self.counters.probes_indirect += 1;
         let ends_at = self.probes[place].ends_at;
         let helpers = self.pick_helpers(target);
-        self.probes[place].helpers = Some(Helpers { asked: helpers.len(), nacks: 0 });
+        self.probes[place].has_helpers = true;
         for helper in helpers {
             let body = Body::PingRequest { target: self.members.at(target).member.id.clone() };
             let purpose = Purpose::IndirectProbe { target };
@@ -154,13 +147,6 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
-    pub(super) fn on_nack(&mut self, target: Slot, id: TransmitId) {
-        let probe = self.probes.iter_mut().find(|probe| probe.target == target && id >= probe.first);
-        if let Some(helpers) = probe.and_then(|probe| probe.helpers.as_mut()) {
-            helpers.nacks += 1;
-        }
-    }
-
     /// Ends a probe without a verdict; what is still answered to it is no more than news.
     pub(super) fn cancel_probe(&mut self, target: Slot) {
         self.probes.retain(|probe| probe.target != target);
@@ -185,7 +171,7 @@ impl<I: MemberId> Swim<I> {
         let probe = self.probes.remove(place);
         self.timers.cancel(Timer::ProbeTimeout(target));
         self.counters.probes_failed += 1;
-        let missing = probe.helpers.map_or(0, |helpers| helpers.asked.saturating_sub(helpers.nacks));
+        let missing = self.silent_helpers_count(&probe);
         self.counters.nacks_missing += missing as u64;
         if missing > 0 {
             self.awareness.worsen(self.config.awareness_max);
@@ -194,6 +180,17 @@ impl<I: MemberId> Swim<I> {
         if member.stamp() == probe.stamp && matches!(member.state, State::Alive | State::Suspect) {
             self.accuse(target);
         }
+    }
+
+    /// How many helpers have said nothing, not even that the target does not answer, though they are thought alive.
+    fn silent_helpers_count(&self, probe: &Probe) -> usize {
+        let is_silent = |in_flight: &&InFlight<I>| {
+            let target =
+                matches!(in_flight.purpose, Purpose::IndirectProbe { target } if target == probe.target);
+            target && in_flight.id >= probe.first
+        };
+        let helpers = self.in_flight.iter().filter(is_silent).filter_map(|in_flight| in_flight.peer);
+        helpers.filter(|helper| self.members.at(*helper).member.state == State::Alive).count()
     }
 
     /// Pings a member on behalf of another, whose request is answered in any case.
