@@ -205,6 +205,18 @@ impl<I: MemberId> MemberList<I> {
         onwards.into_iter().find(|slot| self.at(*slot).member.state == State::Alive && is_free(*slot))
     }
 
+    /// Whether the local member is among the `count` nearest that are alive before `slot` on the circle.
+    pub(crate) fn is_predecessor(&self, slot: Slot, count: usize) -> bool {
+        let [own, target] = [Slot::LOCAL, slot].map(|slot| (self.at(slot).id_hash, slot));
+        let (straight, around) = match own < target {
+            true => (self.circle.range(own..target), None),
+            false => (self.circle.range(own..), Some(self.circle.range(..target))),
+        };
+        let between = straight.chain(around.into_iter().flatten());
+        let alive = between.filter(|(_, slot)| self.at(*slot).member.state == State::Alive);
+        alive.take(count).count() < count
+    }
+
     fn shuffle(&mut self, rng: &mut SmallRng) {
         if fault::is_off("the turn is random") {
             return;

@@ -19,7 +19,7 @@ pub(crate) fn measure(table: &mut Table, is_full: bool) {
             table.note(("G1", &of, "first suspicion"), seconds(&mut failures.suspected));
             let slowest = percentile(&mut failures.all_know, 1.0);
             let shown = seconds(&mut failures.all_know);
-            table.check(("G1", &of, "all know"), shown, "<= 20 s", slowest <= 20 * SECOND);
+            table.check(("G1", &of, "all know"), shown, "<= 16 s", slowest <= 16 * SECOND);
             let shown = failures.false_deaths.to_string();
             table.check(("G2", &of, "false deaths"), shown, "0", failures.false_deaths == 0);
         }

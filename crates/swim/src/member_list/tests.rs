@@ -53,10 +53,24 @@ fn the_circle_gives_each_member_one_predecessor_and_skips_who_is_not_alive_for_s
     }
     assert_eq!(around.iter().collect::<BTreeSet<_>>().len(), 12, "all are on the way around: {around:?}");
     assert_eq!(next(&lists[&around[11]]), Some(around[0].clone()));
+    for (place, own) in around.iter().enumerate() {
+        let list = &lists[own];
+        let precedes = |id: &String| list.slot(id).is_some_and(|slot| list.is_predecessor(slot, 3));
+        let mut expected: Vec<_> = (1..=3).map(|step| &around[(place + step) % 12]).collect();
+        expected.sort();
+        let mut found: Vec<_> = ids.iter().filter(|id| *id != own && precedes(id)).collect();
+        found.sort();
+        assert_eq!(found, expected, "{own} is one of the three before each of these");
+    }
     let list = lists.get_mut(&around[0]).unwrap();
     list.put(record(&around[1], State::Suspect), &mut rng, now);
     list.put(record(&around[2], State::Dead), &mut rng, now);
     assert_eq!(next(list).as_ref(), Some(&around[3]));
+    let fifth = list.slot(&around[5]).unwrap();
+    assert!(
+        !list.is_predecessor(fifth, 2) && list.is_predecessor(fifth, 3),
+        "those between that are alive count"
+    );
     let taken = list.slot(&around[3]);
     let free = list.successor(|slot| Some(slot) != taken).unwrap();
     assert_eq!(list.at(free).member.id, around[4]);

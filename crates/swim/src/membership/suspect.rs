@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use rand::Rng;
-
 use super::leave::Phase;
 use super::{Swim, Timer};
 use crate::config::DeadPolicy;
@@ -77,15 +75,14 @@ impl<I: MemberId> Swim<I> {
         SignId { witness: &self.local().id, stamp: after.as_millis() as u64 }
     }
 
-    /// Whoever first hears of a suspicion asks the suspect, so that of all some do: the suspect hears of it early,
-    /// and when it is dead indeed, there are soon enough accusers.
+    /// Of those that hear of a suspicion the nearest before the suspect on the circle ask it at once: so it hears of it
+    /// early, and when it is dead indeed, there are soon enough accusers, whatever the dice say. More of them than need
+    /// to confirm it, as some may be dead themselves.
     pub(super) fn probe_out_of_turn(&mut self, slot: Slot) {
         if fault::is_off("suspects are probed out of turn") || !self.is_running() {
             return;
         }
-        let wanted = 2.0 * self.config.confirmations.max(1) as f64;
-        let probability = (wanted / self.members.peers_up_count().max(1) as f64).min(1.0);
-        if self.rng.random_bool(probability) {
+        if self.members.is_predecessor(slot, 2 * self.config.confirmations.max(1)) {
             self.probe(slot);
         }
     }
