@@ -32,7 +32,7 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// The long forms of what is bounded in [`check`]: tests that look for `TRELLIS_LONG` or, in the log,
-/// `TRELLIS_WAL_ROUNDS`, and the simulator.
+/// `TRELLIS_WAL_ROUNDS`, and the simulator; and the benches that are workspaces of their own.
 pub(crate) fn check_long() -> Result<()> {
     let kills = ["test", "--package", "trellis-tests", "--test", "it", "--", "kills::", "--nocapture"];
     for arguments in [&kills[..], &["test", "--package", "trellis-wal", "--all-features"]] {
@@ -53,6 +53,10 @@ pub(crate) fn check_long() -> Result<()> {
         "--",
         "--full",
     ]))?;
+    for bench in ["xtask/bench-wal", "xtask/bench-swim"] {
+        let manifest = format!("{bench}/Cargo.toml");
+        run(&mut cargo(&["clippy", "--manifest-path", &manifest, "--all-targets", "--", "-D", "warnings"]))?;
+    }
     println!("all long checks passed");
     Ok(())
 }
