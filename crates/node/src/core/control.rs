@@ -144,6 +144,8 @@ impl Control {
             scans: self.scans.len(),
             push_streams: self.push_peers.len(),
             addresses: self.addresses.addresses().len(),
+            gossip_hashes: self.gossip.hashes_count(),
+            clocks: self.skew.len(),
             effects: self.effects.len(),
             calls: self.calls.len(),
             deferred_pings: self.deferred.len(),

@@ -30,6 +30,10 @@ impl Rhythm {
         self.last_hashes.remove(peer);
     }
 
+    pub(super) fn hashes_count(&self) -> usize {
+        self.last_hashes.len()
+    }
+
     pub(super) fn due(&self) -> Instant {
         self.next
     }

@@ -28,6 +28,11 @@ impl Skew {
         self.offsets.remove(peer);
     }
 
+    /// Counts the peers that were measured.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
     /// Milliseconds by which this clock is ahead of the median of all clocks, its own included.
     pub(super) fn ahead_millis(&self) -> i64 {
         let mut offsets: Vec<i64> = self.offsets.values().copied().chain([0]).collect();
