@@ -218,9 +218,10 @@ impl Control {
         }
     }
 
-    /// Whoever SWIM has forgotten, and is no member, is forgotten altogether.
+    /// Whoever SWIM has forgotten, for its age or for want of room, and is no member, is forgotten altogether.
     pub(super) fn forget_the_gone(&mut self, host: &Host<'_>) {
-        let forgotten = self.swim.counters().members_forgotten;
+        let counters = self.swim.counters();
+        let forgotten = counters.members_forgotten + counters.members_evicted;
         if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {
             return;
         }
