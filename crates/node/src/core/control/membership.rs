@@ -239,6 +239,11 @@ impl Control {
         others.map(|member| (member.id.clone(), member.addr.to_string())).collect()
     }
 
+    /// Of others nothing is remembered: nobody would say when to forget it.
+    pub(super) fn is_up(&self, name: &str) -> bool {
+        self.swim.member(&name.to_owned()).is_some_and(Member::is_up)
+    }
+
     fn on_gone(&mut self, host: &Host<'_>, name: String, state: &'static str) {
         self.replicator.set_alive(&name, false, host.now.instant);
         self.skew.forget(&name);
@@ -268,7 +273,7 @@ impl Control {
     }
 
     fn measure_skew(&mut self, host: &Host<'_>, peer: &str, theirs: u64, sent: u64) {
-        if peer == self.replicator.local().name {
+        if peer == self.replicator.local().name || !self.is_up(peer) {
             return;
         }
         self.skew.measure(peer, theirs, sent, host.now.wall_millis);

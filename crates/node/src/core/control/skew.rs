@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The newest offset measured to each peer. Bounded by the number of members.
+/// The newest offset measured to each peer, of members that are up.
 #[derive(Debug)]
 pub(crate) struct Skew {
     max: Duration,
