@@ -85,7 +85,10 @@ impl Control {
                 .notice_waiting(waits(format!("seed {seed} ({}) is a guest itself", pong.identity.name)));
         }
         let donor = pong.identity.name;
-        self.addresses.tell(&donor, &seed, self.replicator.roster());
+        // A seed may be an alias; what a node says of its own address counts more.
+        if self.swim.member(&donor).is_none() {
+            self.note_address(host, donor.clone(), seed);
+        }
         match pong.holder {
             None => self.on_donor(host, &donor),
             Some(holder) if holder.is_dead => self.supersede(host, &donor, holder.node),
