@@ -55,7 +55,7 @@ impl Control {
     }
 
     fn ask(&mut self, host: &Host<'_>, purpose: Purpose, address: String, ping: Ping) {
-        let deadline = host.now.instant + INQUIRY_INTERVAL;
+        let deadline = host.now.instant + INQUIRY_PATIENCE;
         self.call(host, purpose, Callee { name: None, address }, Request::Ping(ping), deadline);
     }
 
@@ -179,7 +179,10 @@ fn join_interval_after_donor(join: &mut Option<Join>, now: Instant) {
     }
 }
 
-/// Time between two rounds of inquiries, and the deadline of one.
+/// Time between two rounds of inquiries.
 const INQUIRY_INTERVAL: Duration = Duration::from_millis(500);
+/// The deadline of one: three round trips of a second, which is what connecting and asking take on the slowest network
+/// that membership has settings for.
+const INQUIRY_PATIENCE: Duration = Duration::from_secs(3);
 /// The same once somebody gives: only to find a second donor if the first falls away.
 const DONOR_INTERVAL: Duration = Duration::from_secs(5);

@@ -124,6 +124,25 @@ fn what_a_node_that_has_left_still_says_is_not_remembered() {
 }
 
 #[test]
+fn a_guest_asks_with_patience_for_round_trips_of_the_slowest_networks() {
+    let round_trip = Duration::from_secs(1);
+    let mut solo = Solo::guest_of(Instant::now(), &["seed:1"]);
+    solo.core.handle_timeout(solo.now);
+    let deadline = std::iter::from_fn(|| solo.core.poll_effect()).find_map(|effect| match effect {
+        Effect::Call { deadline, .. } => Some(deadline),
+        _ => None,
+    });
+    // Two to connect, and one to ask.
+    assert!(deadline.is_some_and(|deadline| deadline >= solo.now.instant + 3 * round_trip));
+    // What is asked while an answer is awaited has a bound.
+    for _ in 0..100 {
+        solo.now.instant += Duration::from_millis(500);
+        solo.core.handle_timeout(solo.now);
+    }
+    assert!(solo.core.backlog().calls <= 10, "{:?}", solo.core.backlog());
+}
+
+#[test]
 fn where_a_guest_found_its_donor_is_known_after_a_restart() {
     let mut solo = Solo::guest_of(Instant::now(), &["n2:1"]);
     solo.core.handle_timeout(solo.now);
