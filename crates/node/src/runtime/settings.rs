@@ -38,6 +38,8 @@ pub(crate) fn swim(config: &Config) -> SwimConfig {
         suspicion_min: preset.suspicion_min.max(2 * probe_interval).min(dead_after),
         dead_after,
         suspicion_max: preset.suspicion_max.max(dead_after * 12 / 5),
+        // No node offers any, so whatever comes is not for nodes: it is not to take their memory and messages.
+        broadcasts_max: 0,
         ..preset
     }
 }

@@ -192,7 +192,7 @@ impl Control {
             Swim::Isolated => self.notice(Notice::Isolated { is_isolated: true }),
             Swim::Healed => self.notice(Notice::Isolated { is_isolated: false }),
             Swim::LeaveDrained => self.effects.push_back(Effect::LeaveDrained),
-            // No node offers any: what nodes say to all others goes by replication, which misses nobody.
+            // No node offers any or tells any on: what nodes say to all others goes by replication, which misses nobody.
             Swim::Broadcast { .. } => {}
         }
     }
