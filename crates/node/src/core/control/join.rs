@@ -154,7 +154,7 @@ impl Control {
     /// The last slot's adoption is durable: the guest is a member.
     pub(super) fn on_joined(&mut self, host: &Host<'_>) {
         self.join = None;
-        // A guest has no roster to tell it which addresses to keep.
+        // Before its first transfer a guest has no roster to tell it which addresses to keep.
         for (name, address) in self.swim_addresses() {
             self.note_address(host, name, address);
         }
