@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use trellis_rpc::{Drained, Health, TlsReloader, serve_clients, serve_peers};
 
 pub use self::data_dir::DataDirError;
@@ -194,14 +194,17 @@ impl Running {
     }
 
     async fn stop(self, drain_patience: Duration) -> Result<(), ServeError> {
-        let has_defect = [&self.driving, &self.duty].into_iter().any(JoinHandle::is_finished)
+        let mut has_defect = [&self.driving, &self.duty].into_iter().any(JoinHandle::is_finished)
             || self.servers.iter().any(JoinHandle::is_finished);
         if !self.driving.is_finished() {
             drain(&self.core, &self.driver, drain_patience).await;
         }
         let _ = self.stopping.send(true);
-        for server in self.servers.into_iter().filter(|server| !server.is_finished()) {
-            finish(server).await;
+        for server in self.servers {
+            // What has ended before may have been awaited before.
+            if !(has_defect && server.is_finished()) {
+                has_defect |= finish(server).await;
+            }
         }
         finish(self.status).await;
         // Asked before the log is closed: what a call that is still under way wants to log then is no failure.
@@ -211,11 +214,11 @@ impl Running {
             tracing::warn!("the last snapshot took too long and is given up; the next start replays the log");
         }
         self.duty.abort();
-        // It may end in its last snapshot, too.
-        let has_defect = has_defect || self.duty.await.is_err_and(|error| error.is_panic());
+        has_defect = has_defect || has_panicked(&self.duty.await);
         log.close();
         let joined = tokio::task::spawn_blocking(move || self.log_thread.join()).await;
         self.driving.abort();
+        has_defect = has_defect || has_panicked(&self.driving.await);
         if failed || log.durable() < log.last() || !matches!(joined, Ok(Ok(()))) {
             return Err(ServeError::LogFailed);
         }
@@ -254,11 +257,18 @@ async fn drain(core: &Core, driver: &Driver, patience: Duration) {
     }
 }
 
-async fn finish(task: JoinHandle<impl Sized>) {
+/// Waits for the end of a task, which is near, and tells whether it was a panic.
+async fn finish(task: JoinHandle<impl Sized>) -> bool {
     let abort = task.abort_handle();
-    if tokio::time::timeout(CLOSE_PATIENCE, task).await.is_err() {
+    let ended = tokio::time::timeout(CLOSE_PATIENCE, task).await;
+    if ended.is_err() {
         abort.abort();
     }
+    ended.is_ok_and(|ended| has_panicked(&ended))
+}
+
+fn has_panicked<T>(ended: &Result<T, JoinError>) -> bool {
+    ended.as_ref().is_err_and(JoinError::is_panic)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -56,6 +56,8 @@ fn check_backlog(host: u8, backlog: &Backlog, hosts: usize, limits: &Limits) -> 
         // Whoever there is has one of the hosts' names; a node that serves the world keeps some strangers as well.
         ("peers", backlog.replication.peers, hosts),
         ("addresses", backlog.addresses, hosts),
+        ("hashes of gossip", backlog.gossip_hashes, hosts),
+        ("clocks", backlog.clocks, hosts),
         ("scans", backlog.scans, replication.donations_max + hosts),
         ("messages held for the log", backlog.held_messages, links * 64),
         ("calls", backlog.calls, hosts * 64 + 64),
@@ -89,11 +91,13 @@ mod tests {
         full.replication.peers = 3;
         assert_eq!(seen(&full), Ok(()));
         type Grow = fn(&mut Backlog);
-        let grown: [(&str, Grow); 8] = [
+        let grown: [(&str, Grow); 10] = [
             ("streams", |backlog| backlog.replication.links = 33),
             ("streams of deltas", |backlog| backlog.push_streams += 1),
             ("peers", |backlog| backlog.replication.peers += 1),
             ("addresses", |backlog| backlog.addresses += 1),
+            ("hashes of gossip", |backlog| backlog.gossip_hashes = 4),
+            ("clocks", |backlog| backlog.clocks = 4),
             ("messages held for the log", |backlog| backlog.held_messages = 32 * 64 + 1),
             ("calls", |backlog| backlog.calls = 3 * 64 + 65),
             ("pings of others", |backlog| backlog.deferred_pings = 1025),

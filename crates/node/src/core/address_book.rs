@@ -1,4 +1,4 @@
-//! Where other nodes were last reached, by name: what finds the cluster again after a restart.
+//! Where other nodes were last reached, by name: what a member finds its cluster by after a restart.
 //!
 //! Members of the roster are always in it once their address is known. Of others, such as guests and whoever gossip
 //! tells of, it keeps those that were told of last.
@@ -81,8 +81,9 @@ fn names(roster: &Roster) -> BTreeSet<&str> {
     roster.current().map(|(_, member)| member.name.as_str()).collect()
 }
 
-/// Addresses that are kept of others than the roster's members: enough for a guest, whose roster is empty, to find its
-/// cluster again though most of them have moved.
+/// Addresses that are kept of others than the roster's members: enough for guests, and for a node that becomes a member
+/// itself before it has the whole roster. At a restart a member takes all of the book for seeds; a guest asks only the
+/// seeds of its settings.
 pub(crate) const STRANGERS_MAX: usize = 256;
 
 #[cfg(test)]

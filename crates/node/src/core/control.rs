@@ -41,7 +41,7 @@ pub(crate) struct Control {
     next_call: u64,
     /// Survives restarts by the log.
     pub(crate) addresses: AddressBook,
-    /// How many members SWIM had forgotten when they were last forgotten here.
+    /// How many members SWIM had let go of when they were last forgotten here.
     forgotten: u64,
     join: Option<Join>,
     /// Once this is durable, the node is a guest no longer.
@@ -144,6 +144,8 @@ impl Control {
             scans: self.scans.len(),
             push_streams: self.push_peers.len(),
             addresses: self.addresses.addresses().len(),
+            gossip_hashes: self.gossip.hashes_count(),
+            clocks: self.skew.len(),
             effects: self.effects.len(),
             calls: self.calls.len(),
             deferred_pings: self.deferred.len(),

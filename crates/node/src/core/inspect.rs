@@ -17,6 +17,10 @@ pub struct Backlog {
     pub push_streams: usize,
     /// Names of which an address is known: members of the roster, and at most 256 others.
     pub addresses: usize,
+    /// Peers whose clock hash at their last gossip is remembered: members that are up.
+    pub gossip_hashes: usize,
+    /// Peers whose wall clock is compared with the own one: members that are up.
+    pub clocks: usize,
     /// Effects that nobody has performed yet.
     pub effects: usize,
     /// Calls without an answer; each ends by its deadline.

@@ -234,8 +234,9 @@ fn random() -> Result<u64, ServeError> {
 
 /// Records replayed between two looks at whether the start is still wanted.
 const RECORDS_BETWEEN_LOOKS: u64 = 1024;
-/// How long a seed may take to show that there is a cluster already.
-const SEED_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a seed may take to be connected to, which is two round trips, and to show that there is a cluster already: on
+/// the slowest network that membership has settings for a second cluster must not be founded either.
+const SEED_PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

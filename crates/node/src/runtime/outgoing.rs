@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use trellis_replication::{LinkEvent, LinkKind, Message};
 use trellis_rpc::{DialConfig, DialError, Inbound, LinkError, PeerClient, TlsReloader};
 
@@ -16,7 +16,24 @@ use crate::core::{Answer, Answered, CallFailure, Request};
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     tls: Arc<TlsReloader>,
-    connections: Arc<Mutex<HashMap<Callee, PeerClient>>>,
+    connections: Arc<Mutex<HashMap<Callee, Connection>>>,
+}
+
+/// One to a callee, open or being opened. Whoever wants it meanwhile waits for the same attempt.
+#[derive(Clone, Debug)]
+enum Connection {
+    Open(Box<PeerClient>),
+    Dialling(watch::Receiver<Option<Result<PeerClient, DialError>>>),
+}
+
+impl Connection {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Open(client) => client.is_closed(),
+            // Its task was ended: nobody will say how it went.
+            Self::Dialling(outcome) => outcome.has_changed().is_err(),
+        }
+    }
 }
 
 /// The name that the other side must show, where it is known, and where it is.
@@ -105,18 +122,41 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Returns the open connection to a node, or makes one.
+    /// Returns the open connection to a node, or makes one. Who no longer waits for it leaves it to the next: on a slow
+    /// network, calls that give up sooner than a connection is made would else never find one.
     pub(crate) async fn connect(&self, peer: Option<&str>, address: &str) -> Result<PeerClient, DialError> {
-        let key = Callee { peer: peer.map(str::to_owned), address: address.to_owned() };
-        let open = self.connections.lock().get(&key).filter(|client| !client.is_closed()).cloned();
-        if let Some(client) = open {
-            return Ok(client);
-        }
-        let client = PeerClient::dial(address, peer, &self.tls, &DialConfig::default()).await?;
+        let mut dialling =
+            match self.connection(Callee { peer: peer.map(str::to_owned), address: address.to_owned() }) {
+                Connection::Open(client) => return Ok(*client),
+                Connection::Dialling(outcome) => outcome,
+            };
+        let outcome = dialling.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or_else(|| Err(DialError::Failed { detail: "the attempt was ended".to_owned() }))
+    }
+
+    fn connection(&self, callee: Callee) -> Connection {
         let mut connections = self.connections.lock();
-        connections.retain(|_, client| !client.is_closed());
-        connections.insert(key, client.clone());
-        Ok(client)
+        if let Some(connection) = connections.get(&callee).filter(|connection| !connection.is_over()) {
+            return connection.clone();
+        }
+        connections.retain(|_, connection| !connection.is_over());
+        let (told, outcome) = watch::channel(None);
+        connections.insert(callee.clone(), Connection::Dialling(outcome.clone()));
+        let outgoing = self.clone();
+        tokio::spawn(async move {
+            let Callee { peer, address } = &callee;
+            let dialled =
+                PeerClient::dial(address, peer.as_deref(), &outgoing.tls, &DialConfig::default()).await;
+            {
+                let mut connections = outgoing.connections.lock();
+                match &dialled {
+                    Ok(client) => connections.insert(callee, Connection::Open(Box::new(client.clone()))),
+                    Err(_) => connections.remove(&callee),
+                };
+            }
+            told.send_replace(Some(dialled));
+        });
+        Connection::Dialling(outcome)
     }
 }
 

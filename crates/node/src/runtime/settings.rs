@@ -38,6 +38,8 @@ pub(crate) fn swim(config: &Config) -> SwimConfig {
         suspicion_min: preset.suspicion_min.max(2 * probe_interval).min(dead_after),
         dead_after,
         suspicion_max: preset.suspicion_max.max(dead_after * 12 / 5),
+        // No node offers any, so whatever comes is not for nodes: it is not to take their memory and messages.
+        broadcasts_max: 0,
         ..preset
     }
 }
@@ -76,10 +78,37 @@ pub(crate) fn peer_server(config: &Config) -> ServerConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    use trellis_swim::{Local, Priority, Swim};
 
     use super::*;
     use crate::SwimPreset;
+
+    #[test]
+    fn broadcasts_of_other_hosts_are_neither_reported_nor_told_on() {
+        let now = Instant::now();
+        let member = |name: &str, settings| {
+            let local = Local { id: name.to_owned(), epoch: 1, addr: format!("{name}:1"), meta: Vec::new() };
+            Swim::new(settings, local, 1, 1, now).unwrap()
+        };
+        let mut offering = member("n1", SwimConfig::default());
+        let mut node = member("n2", swim(&Config::default()));
+        let third = member("n3", SwimConfig::default()).local().clone();
+        offering.import([node.local().clone(), third.clone()], now);
+        node.import([offering.local().clone(), third], now);
+        while node.poll_output(&mut Vec::new()).is_some() {}
+        offering.offer_broadcast(b"key", b"payload".to_vec(), Priority::High, now).unwrap();
+        let (mut message, mut reply) = (Vec::new(), Vec::new());
+        offering.gossip_payload(&"n2".to_owned(), now, &mut message).expect("there is news");
+        let due = node.poll_timeout();
+        node.handle_message(&"n1".to_owned(), &message, now, now, &mut reply).unwrap();
+        assert_eq!(node.poll_output(&mut Vec::new()), None);
+        let counters = node.counters();
+        assert_eq!((counters.broadcasts_received, counters.broadcasts_refused), (0, 1));
+        assert_eq!(node.poll_timeout(), due, "nothing is to be told on");
+        assert!(node.offer_broadcast(b"key", Vec::new(), Priority::High, now).is_err());
+    }
 
     /// What the file may say, at its ends and beyond those that were chosen together.
     #[test]

@@ -28,6 +28,23 @@ async fn a_node_stops_for_a_defect_of_any_task_that_it_cannot_do_without() {
 }
 
 #[tokio::test]
+async fn a_defect_while_the_node_stops_is_told_as_well() {
+    type Break = fn(&mut Running);
+    let parts: [(&str, Break); 3] = [
+        ("drives", |node| node.driving = panicking_at_the_drain(node)),
+        ("clients", |node| node.servers[0] = panicking_at_the_drain(node)),
+        ("peers", |node| node.servers[1] = panicking_at_the_drain(node)),
+    ];
+    for (part, end) in parts {
+        let directory = tempfile::tempdir().unwrap();
+        let mut node = start(&directory).await;
+        end(&mut node);
+        let stopped = tokio::time::timeout(PATIENCE, node.stop(PATIENCE)).await.expect("it stops");
+        assert!(matches!(stopped, Err(ServeError::Defect)), "{part}: {stopped:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_in_order_runs_until_it_is_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let mut node = start(&directory).await;
@@ -44,6 +61,17 @@ async fn a_node_in_order_runs_until_it_is_stopped() {
 fn panicking<T: Send + 'static>(task: &JoinHandle<T>) -> JoinHandle<T> {
     task.abort();
     tokio::spawn(async { panic!("a defect of the test") })
+}
+
+/// A task that panics once nothing is written any more.
+fn panicking_at_the_drain<T: Send + 'static>(node: &Running) -> JoinHandle<T> {
+    let core = Arc::clone(&node.core);
+    tokio::spawn(async move {
+        while core.phase() == Phase::Serving {
+            tokio::task::yield_now().await;
+        }
+        panic!("a defect of the test")
+    })
 }
 
 /// A founder in this directory, on ports that are free.

@@ -17,7 +17,7 @@ pub(crate) struct Rhythm {
     fanout: usize,
     next: Instant,
     next_slot: u8,
-    /// Peer → its and this node's clock hash at its last gossip.
+    /// Peer → its and this node's clock hash at its last gossip, of members that are up.
     last_hashes: BTreeMap<String, (u64, u64)>,
 }
 
@@ -28,6 +28,10 @@ impl Rhythm {
 
     pub(super) fn forget(&mut self, peer: &str) {
         self.last_hashes.remove(peer);
+    }
+
+    pub(super) fn hashes_count(&self) -> usize {
+        self.last_hashes.len()
     }
 
     pub(super) fn due(&self) -> Instant {
@@ -134,7 +138,9 @@ impl Control {
             self.replicator.handle_equal_clock(from, gossip.replica);
         }
         let is_stuck = hashes.0 != hashes.1 && self.gossip.last_hashes.get(from) == Some(&hashes);
-        self.gossip.last_hashes.insert(from.to_owned(), hashes);
+        if self.is_up(from) {
+            self.gossip.last_hashes.insert(from.to_owned(), hashes);
+        }
         let diverged = self.diverged_slot(host, &gossip.digests);
         if let Some(slot) = diverged {
             self.diverged += 1;

@@ -55,7 +55,7 @@ impl Control {
     }
 
     fn ask(&mut self, host: &Host<'_>, purpose: Purpose, address: String, ping: Ping) {
-        let deadline = host.now.instant + INQUIRY_INTERVAL;
+        let deadline = host.now.instant + INQUIRY_PATIENCE;
         self.call(host, purpose, Callee { name: None, address }, Request::Ping(ping), deadline);
     }
 
@@ -85,7 +85,10 @@ impl Control {
                 .notice_waiting(waits(format!("seed {seed} ({}) is a guest itself", pong.identity.name)));
         }
         let donor = pong.identity.name;
-        self.addresses.tell(&donor, &seed, self.replicator.roster());
+        // A seed may be an alias; what a node says of its own address counts more.
+        if self.swim.member(&donor).is_none() {
+            self.note_address(host, donor.clone(), seed);
+        }
         match pong.holder {
             None => self.on_donor(host, &donor),
             Some(holder) if holder.is_dead => self.supersede(host, &donor, holder.node),
@@ -151,7 +154,7 @@ impl Control {
     /// The last slot's adoption is durable: the guest is a member.
     pub(super) fn on_joined(&mut self, host: &Host<'_>) {
         self.join = None;
-        // A guest has no roster to tell it which addresses to keep.
+        // Before its first transfer a guest has no roster to tell it which addresses to keep.
         for (name, address) in self.swim_addresses() {
             self.note_address(host, name, address);
         }
@@ -176,7 +179,10 @@ fn join_interval_after_donor(join: &mut Option<Join>, now: Instant) {
     }
 }
 
-/// Time between two rounds of inquiries, and the deadline of one.
+/// Time between two rounds of inquiries.
 const INQUIRY_INTERVAL: Duration = Duration::from_millis(500);
+/// The deadline of one: three round trips of a second, which is what connecting and asking take on the slowest network
+/// that membership has settings for.
+const INQUIRY_PATIENCE: Duration = Duration::from_secs(3);
 /// The same once somebody gives: only to find a second donor if the first falls away.
 const DONOR_INTERVAL: Duration = Duration::from_secs(5);

@@ -192,7 +192,7 @@ impl Control {
             Swim::Isolated => self.notice(Notice::Isolated { is_isolated: true }),
             Swim::Healed => self.notice(Notice::Isolated { is_isolated: false }),
             Swim::LeaveDrained => self.effects.push_back(Effect::LeaveDrained),
-            // No node offers any: what nodes say to all others goes by replication, which misses nobody.
+            // No node offers any or tells any on: what nodes say to all others goes by replication, which misses nobody.
             Swim::Broadcast { .. } => {}
         }
     }
@@ -218,9 +218,10 @@ impl Control {
         }
     }
 
-    /// Whoever SWIM has forgotten, and is no member, is forgotten altogether.
+    /// Whoever SWIM has forgotten, for its age or for want of room, and is no member, is forgotten altogether.
     pub(super) fn forget_the_gone(&mut self, host: &Host<'_>) {
-        let forgotten = self.swim.counters().members_forgotten;
+        let counters = self.swim.counters();
+        let forgotten = counters.members_forgotten + counters.members_evicted;
         if std::mem::replace(&mut self.forgotten, forgotten) == forgotten {
             return;
         }
@@ -236,6 +237,11 @@ impl Control {
     pub(super) fn swim_addresses(&self) -> Vec<(String, String)> {
         let others = self.swim.members().filter(|member| member.id != self.swim.local().id && member.is_up());
         others.map(|member| (member.id.clone(), member.addr.to_string())).collect()
+    }
+
+    /// Of others nothing is remembered: nobody would say when to forget it.
+    pub(super) fn is_up(&self, name: &str) -> bool {
+        self.swim.member(&name.to_owned()).is_some_and(Member::is_up)
     }
 
     fn on_gone(&mut self, host: &Host<'_>, name: String, state: &'static str) {
@@ -267,7 +273,7 @@ impl Control {
     }
 
     fn measure_skew(&mut self, host: &Host<'_>, peer: &str, theirs: u64, sent: u64) {
-        if peer == self.replicator.local().name {
+        if peer == self.replicator.local().name || !self.is_up(peer) {
             return;
         }
         self.skew.measure(peer, theirs, sent, host.now.wall_millis);

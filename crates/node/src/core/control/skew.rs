@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The newest offset measured to each peer. Bounded by the number of members.
+/// The newest offset measured to each peer, of members that are up.
 #[derive(Debug)]
 pub(crate) struct Skew {
     max: Duration,
@@ -26,6 +26,11 @@ impl Skew {
 
     pub(super) fn forget(&mut self, peer: &str) {
         self.offsets.remove(peer);
+    }
+
+    /// Counts the peers that were measured.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
     }
 
     /// Milliseconds by which this clock is ahead of the median of all clocks, its own included.

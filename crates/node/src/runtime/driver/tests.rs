@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use trellis_rpc::{CertificateAuthority, ServerConfig, TlsFiles, TlsReloader, serve_peers};
 use trellis_storage::Operation;
 use trellis_wal::{MemoryDisk, Syncer};
@@ -92,6 +93,44 @@ async fn who_answers_a_call_is_what_the_certificate_says_and_not_the_message() {
     assert!(matches!(answered.answer, Answer::Pong(pong) if pong.identity.name == "n1"));
     assert_eq!(call(Some("n1"), address.clone()).await, Err(CallFailure::Closed));
     assert_eq!(call(Some("n3"), address).await.map(|answered| answered.from), Ok("n3".to_owned()));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_it_connects_leaves_the_connection_to_the_next() {
+    let bench = bench();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = listener.local_addr().unwrap();
+    let peers = Arc::new(Peers { driver: bench.driver.clone() });
+    let served = serve_peers(listener, bench.tls("n1"), peers, ServerConfig::peers(), std::future::pending());
+    let serving = tokio::spawn(served);
+    // A network on which three round trips, which connecting and asking take, are longer than the first call waits.
+    let far = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = far.local_addr().unwrap().to_string();
+    let (arrive, arriving) = watch::channel(0);
+    let carrying = tokio::spawn(async move {
+        for number in 1.. {
+            let (mut from, _) = far.accept().await.unwrap();
+            let mut arriving = arriving.clone();
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(near).await.unwrap();
+                arriving.wait_for(|first| *first == number).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    let caller = Outgoing::new(bench.tls("n2"));
+    let call = async |patience| {
+        let request = Request::Ping(Ping::default());
+        caller.call(Some("n1"), &address, request, Instant::now() + patience).await
+    };
+    for _ in 0..2 {
+        assert_eq!(call(Duration::from_millis(50)).await, Err(CallFailure::TimedOut));
+    }
+    // Only the first connection is ever served.
+    arrive.send_replace(1);
+    assert_eq!(call(PATIENCE).await.map(|answered| answered.from), Ok("n1".to_owned()));
+    carrying.abort();
     serving.abort();
 }
 

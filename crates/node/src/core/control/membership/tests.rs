@@ -87,6 +87,94 @@ fn ten_thousand_names_that_come_and_go_leave_a_bounded_number_of_addresses() {
     assert!(solo.replay().addresses().is_empty());
 }
 
+#[test]
+fn whoever_gives_up_its_place_in_swim_within_a_day_is_forgotten_as_well() {
+    let solo = Solo::founder(Instant::now());
+    let members_max = SwimConfig::default().members_max;
+    for number in 0..members_max + 500 {
+        come_and_go(&solo, &format!("guest-{number}"));
+        refuse_streams(&solo);
+        solo.core.handle_timeout(solo.now);
+    }
+    let counters = solo.core.look_at_peers(|_, swim| *swim.counters());
+    assert_eq!(
+        (counters.members_forgotten, counters.members_evicted),
+        (0, 501),
+        "this node has a place, too"
+    );
+    assert!(solo.core.backlog().replication.peers < members_max, "{:?}", solo.core.backlog());
+}
+
+#[test]
+fn what_a_node_that_has_left_still_says_is_not_remembered() {
+    let mut solo = Solo::founder(Instant::now());
+    let hear = |solo: &Solo, swim| solo.core.answer_gossip("n2", &gossip_of_n2(swim), solo.now).unwrap();
+    let [joining, leaving] = words_of(&solo, "n2");
+    joining.into_iter().for_each(|swim| drop(hear(&solo, swim)));
+    solo.now.instant += SwimConfig::default().probe_interval;
+    solo.core.handle_timeout(solo.now);
+    let Asked { id, peer, .. } = asked(&solo);
+    assert_eq!((peer.as_deref(), solo.core.backlog().gossip_hashes), (Some("n2"), 1));
+    leaving.into_iter().for_each(|swim| drop(hear(&solo, swim)));
+    // What was under way comes after its goodbye.
+    hear(&solo, Bytes::new());
+    solo.answer(id, "n2", pong(Bytes::new()));
+    let backlog = solo.core.backlog();
+    assert_eq!((backlog.gossip_hashes, backlog.clocks), (0, 0));
+}
+
+#[test]
+fn a_guest_asks_with_patience_for_round_trips_of_the_slowest_networks() {
+    let round_trip = Duration::from_secs(1);
+    let mut solo = Solo::guest_of(Instant::now(), &["seed:1"]);
+    solo.core.handle_timeout(solo.now);
+    let deadline = std::iter::from_fn(|| solo.core.poll_effect()).find_map(|effect| match effect {
+        Effect::Call { deadline, .. } => Some(deadline),
+        _ => None,
+    });
+    // Two to connect, and one to ask.
+    assert!(deadline.is_some_and(|deadline| deadline >= solo.now.instant + 3 * round_trip));
+    // What is asked while an answer is awaited has a bound.
+    for _ in 0..100 {
+        solo.now.instant += Duration::from_millis(500);
+        solo.core.handle_timeout(solo.now);
+    }
+    assert!(solo.core.backlog().calls <= 10, "{:?}", solo.core.backlog());
+}
+
+#[test]
+fn where_a_guest_found_its_donor_is_known_after_a_restart() {
+    let mut solo = Solo::guest_of(Instant::now(), &["n2:1"]);
+    solo.core.handle_timeout(solo.now);
+    let Asked { id, .. } = asked(&solo);
+    solo.answer(id, "n2", pong(Bytes::new()));
+    // The seed is where its donor is, as the donor says itself.
+    for swim in words_of(&solo, "n2").into_iter().next().into_iter().flatten() {
+        solo.core.answer_gossip("n2", &gossip_of_n2(swim), solo.now).unwrap();
+    }
+    assert_eq!(solo.core.control.lock().addresses.get("n2"), Some("n2:1"));
+    solo.sync();
+    assert_eq!(solo.replay().addresses().get("n2").map(String::as_str), Some("n2:1"));
+}
+
+#[test]
+fn what_a_member_says_of_its_address_outlives_where_a_seed_led_to_it() {
+    let mut solo = Solo::guest_of(Instant::now(), &["balancer:1"]);
+    for _ in 0..2 {
+        solo.core.handle_timeout(solo.now);
+        let Asked { id, .. } = asked(&solo);
+        solo.answer(id, "n2", pong(Bytes::new()));
+        for swim in words_of(&solo, "n2").into_iter().next().into_iter().flatten() {
+            solo.core.answer_gossip("n2", &gossip_of_n2(swim), solo.now).unwrap();
+        }
+        refuse_streams(&solo);
+        solo.now.instant += Duration::from_secs(5);
+    }
+    solo.sync();
+    assert_eq!(solo.core.control.lock().addresses.get("n2"), Some("n2:1"));
+    assert_eq!(solo.replay().addresses().get("n2").map(String::as_str), Some("n2:1"));
+}
+
 struct Asked {
     id: CallId,
     peer: Option<String>,
@@ -124,22 +212,41 @@ fn refuse_streams(solo: &Solo) {
 
 /// A node of this name joins n1 and leaves again.
 fn come_and_go(solo: &Solo, name: &str) {
+    for swim in words_of(solo, name).into_iter().flatten() {
+        solo.core.answer_ping(name, &Ping { swim, ..Ping::default() }, solo.now);
+    }
+}
+
+/// What a node of this name says to n1 as it joins, and as it leaves.
+fn words_of(solo: &Solo, name: &str) -> [Vec<Bytes>; 2] {
     let now = solo.now.instant;
     let local = Local { id: name.to_owned(), epoch: 1, addr: format!("{name}:1"), meta: Vec::new() };
     let mut swim = Swim::new(SwimConfig::default(), local, cluster_hash(CLUSTER), 1, now).unwrap();
     swim.import([solo.core.look_at_peers(|_, n1| n1.local().clone())], now);
     swim.join(["seed:1".to_owned()], now);
-    let mut message = Vec::new();
-    for is_leaving in [false, true] {
+    [false, true].map(|is_leaving| {
         if is_leaving {
             swim.leave(now);
         }
-        while let Some(output) = swim.poll_output(&mut message) {
-            if matches!(output, Output::Transmit(_)) {
-                let ping = Ping { swim: Bytes::from(message.clone()), ..Ping::default() };
-                solo.core.answer_ping(name, &ping, solo.now);
-            }
-        }
+        let mut message = Vec::new();
+        let outputs = std::iter::from_fn(|| {
+            let output = swim.poll_output(&mut message)?;
+            Some(matches!(output, Output::Transmit(_)).then(|| Bytes::from(message.clone())))
+        });
+        outputs.flatten().collect()
+    })
+}
+
+/// What n2 says at a tick of gossip.
+fn gossip_of_n2(swim: Bytes) -> Gossip {
+    Gossip {
+        node: stranger().node,
+        replica: stranger().replica,
+        swim,
+        roster_hash: 0,
+        roster: None,
+        clock_hash: 0,
+        digests: Vec::new(),
     }
 }
 
