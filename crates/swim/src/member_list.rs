@@ -223,6 +223,12 @@ impl<I: MemberId> MemberList<I> {
         self.slots[slot.index()].as_ref().expect(HELD)
     }
 
+    /// Whether the slot is in use.
+    #[cfg(test)]
+    pub(crate) fn is_held(&self, slot: Slot) -> bool {
+        self.slots.get(slot.index()).is_some_and(Option::is_some)
+    }
+
     /// What is no part of the record may be changed here; records change by [`put`](Self::put).
     pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut Entry<I> {
         self.slots[slot.index()].as_mut().expect(HELD)

@@ -178,6 +178,20 @@ fn what_is_held_of_a_member_ends_when_it_is_forgotten() {
 }
 
 #[test]
+fn one_that_takes_the_place_of_who_told_it_is_told_it() {
+    let mut me = Subject::configured(Config { members_max: 4, ..Config::default() }, &["b", "c", "d"]);
+    me.stop_probing();
+    hear(&mut me, "b", &[("c", 1, 1, "k", "v")], 100);
+    let news = [record("b", 1, 1, State::Left), record("e", 1, 0, State::Alive)];
+    me.receive(("c", 0), &Body::Gossip, &news, 110).unwrap();
+    assert_eq!(me.swim.counters().members_evicted, 1);
+    let Ok(Received::Reply(reply)) = me.receive(("e", 0), &ping("me"), &[], 120) else {
+        panic!("answered at once");
+    };
+    assert_eq!(keys(&reply), ["k"]);
+}
+
+#[test]
 fn own_ones_that_come_back_are_not_reported() {
     let mut me = Subject::knowing(&["b"]);
     me.stop_probing();
