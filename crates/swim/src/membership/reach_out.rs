@@ -148,7 +148,7 @@ impl<I: MemberId> Swim<I> {
         self.timers.cancel(Timer::Suspicion(slot));
         self.news.remove(slot);
         self.broadcasts.forget(slot);
-        self.in_flight.retain(|in_flight| in_flight.peer != Some(slot));
+        self.forget_transmits(|in_flight| in_flight.peer == Some(slot));
         self.members.remove(slot);
     }
 }
