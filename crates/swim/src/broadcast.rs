@@ -219,11 +219,14 @@ impl Broadcasts {
         }
     }
 
-    /// Forgets a member.
-    pub(crate) fn forget(&mut self, origin: Slot) {
-        for known in self.origins.remove(&origin).into_iter().flat_map(|origin| origin.by_key.into_values()) {
+    /// Forgets a member. Its place may be another's soon, who does not know what this one has told.
+    pub(crate) fn forget(&mut self, member: Slot) {
+        for known in self.origins.remove(&member).into_iter().flat_map(|origin| origin.by_key.into_values()) {
             self.heard.remove(&known.number);
             known.rank.into_iter().for_each(|rank| self.release(rank));
+        }
+        for item in self.queue.values_mut().filter(|item| item.told_by == member) {
+            item.told_by = item.origin;
         }
     }
 
