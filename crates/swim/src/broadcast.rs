@@ -346,7 +346,7 @@ pub const BROADCAST_KEY_BYTES_MAX: usize = 64;
 /// The longest payload of a broadcast, in bytes, so that it fits into any message that says nothing else; it may be
 /// empty.
 pub const BROADCAST_PAYLOAD_BYTES_MAX: usize = 1024;
-/// The greatest version that is taken from others, so that a false one leaves something above it.
+/// The greatest version that is taken from others. Above a false one that leaves too little there is a new epoch.
 pub(crate) const VERSION_MAX: u64 = 1 << 62;
 
 #[cfg(test)]
