@@ -287,6 +287,7 @@ impl<I: MemberId> MemberList<I> {
     /// At most `count` distinct others that are up and within reach and not `except`, at random, in constant time
     /// per member.
     pub(crate) fn sample(&self, count: usize, except: Option<Slot>, rng: &mut SmallRng) -> Vec<Slot> {
+        let count = count.min(self.ring.len());
         let mut picked = Vec::with_capacity(count);
         if self.ring.len() > 3 * count {
             while picked.len() < count {
