@@ -141,6 +141,17 @@ fn the_dead_may_be_forgotten_at_the_hosts_wish_and_the_living_not() {
 }
 
 #[test]
+fn one_that_has_left_does_not_forget_itself() {
+    let mut me = Subject::knowing(&["b"]);
+    me.swim.leave(me.at(100));
+    me.run_to(5000);
+    assert!(!me.swim.forget(&"me".to_owned()));
+    assert_eq!(me.state_of("me"), (1, State::Left));
+    me.swim.join([], me.at(6000));
+    assert_eq!(me.swim.local().state, State::Alive);
+}
+
+#[test]
 fn a_member_without_any_other_is_isolated_until_one_is_up() {
     let mut me = Subject::knowing(&["b"]);
     me.stop_probing();
