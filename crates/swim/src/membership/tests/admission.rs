@@ -319,6 +319,18 @@ fn less_room_lets_go_of_the_gone_at_once_and_of_nobody_that_is_up() {
     assert_eq!(known, ["b", "me"]);
 }
 
+#[test]
+fn whoever_was_up_when_the_room_was_made_less_is_let_go_of_soon_after_it_has_gone() {
+    let mut me = Subject::knowing(&["b", "c", "d"]);
+    me.stop_probing();
+    me.swim.set_config(Config { members_max: 3, ..Config::default() }).unwrap();
+    assert_eq!(me.swim.members().count(), 4);
+    me.receive(("b", 0), &Body::Gossip, &[record("c", 1, 0, State::Left)], 100).unwrap();
+    me.run_to(100 + 10_000);
+    let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+    assert_eq!((known, me.swim.counters().members_evicted), (vec!["b", "d", "me"], 1));
+}
+
 /// Five that it knows, which is all there is room for: itself and "b", "c" and "d" dead, "e" departed.
 fn full() -> Subject {
     let mut me = Subject::configured(Config { members_max: 5, ..Config::default() }, &["b"]);
