@@ -150,7 +150,7 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Changes rhythms and limits; what is under way ends by the earlier ones. Members that are up are kept beyond
-    /// a lower `members_max`. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are
+    /// a lower `members_max` until they have gone. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are
     /// dead at the next moment that [`poll_timeout`](Self::poll_timeout) names.
     ///
     /// # Errors

@@ -179,8 +179,8 @@ impl<I: MemberId> Swim<I> {
         true
     }
 
-    /// After `members_max` was lowered: members that have less room would not take what is kept here, and digests would
-    /// differ for ever.
+    /// After `members_max` was lowered, and again when those that were up then have gone: members that have less room
+    /// would not take what is kept here, and digests would differ for ever.
     pub(super) fn shrink(&mut self) {
         while self.members.len() > self.config.members_max {
             let Some(least) = self.members.least_gone() else {
