@@ -219,11 +219,14 @@ impl Broadcasts {
         }
     }
 
-    /// Forgets a member.
-    pub(crate) fn forget(&mut self, origin: Slot) {
-        for known in self.origins.remove(&origin).into_iter().flat_map(|origin| origin.by_key.into_values()) {
+    /// Forgets a member. Its place may be another's soon, who does not know what this one has told.
+    pub(crate) fn forget(&mut self, member: Slot) {
+        for known in self.origins.remove(&member).into_iter().flat_map(|origin| origin.by_key.into_values()) {
             self.heard.remove(&known.number);
             known.rank.into_iter().for_each(|rank| self.release(rank));
+        }
+        for item in self.queue.values_mut().filter(|item| item.told_by == member) {
+            item.told_by = item.origin;
         }
     }
 
@@ -343,7 +346,7 @@ pub const BROADCAST_KEY_BYTES_MAX: usize = 64;
 /// The longest payload of a broadcast, in bytes, so that it fits into any message that says nothing else; it may be
 /// empty.
 pub const BROADCAST_PAYLOAD_BYTES_MAX: usize = 1024;
-/// The greatest version that is taken from others, so that a false one leaves something above it.
+/// The greatest version that is taken from others. Above a false one that leaves too little there is a new epoch.
 pub(crate) const VERSION_MAX: u64 = 1 << 62;
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub struct Counters {
     pub updates_applied: u64,
     /// Records in a state that this version does not know.
     pub updates_unknown: u64,
-    /// Records that no member may say: accusations without a known accuser, leaps of an incarnation.
+    /// Records that no member may say: accusations without a known accuser, leaps of an epoch or an incarnation, and in a
+    /// book those beyond the limits.
     pub updates_refused: u64,
     /// Members that were dead or departed and are known no more, since others took their places.
     pub members_evicted: u64,

@@ -73,6 +73,17 @@ impl<I: MemberId> Member<I> {
     pub(crate) fn stamp(&self) -> (u64, u64) {
         (self.epoch, self.incarnation)
     }
+
+    /// Whether it is such as messages can tell.
+    pub(crate) fn is_within_limits(&self) -> bool {
+        let mut id = Vec::new();
+        self.id.encode(&mut id);
+        (1..=ID_BYTES_MAX).contains(&id.len())
+            && self.epoch <= EPOCH_MAX
+            && self.incarnation <= INCARNATION_MAX
+            && self.addr.len() <= ADDR_BYTES_MAX
+            && self.meta.len() <= META_BYTES_MAX
+    }
 }
 
 /// How a member is said to be, in the order in which one state supersedes another at an equal incarnation.

@@ -235,6 +235,12 @@ impl<I: MemberId> MemberList<I> {
         self.slots[slot.index()].as_ref().expect(HELD)
     }
 
+    /// Whether the slot is in use.
+    #[cfg(test)]
+    pub(crate) fn is_held(&self, slot: Slot) -> bool {
+        self.slots.get(slot.index()).is_some_and(Option::is_some)
+    }
+
     /// What is no part of the record may be changed here; records change by [`put`](Self::put).
     pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut Entry<I> {
         self.slots[slot.index()].as_mut().expect(HELD)
@@ -293,6 +299,7 @@ impl<I: MemberId> MemberList<I> {
     /// At most `count` distinct others that are up and within reach and not `except`, at random, in constant time
     /// per member.
     pub(crate) fn sample(&self, count: usize, except: Option<Slot>, rng: &mut SmallRng) -> Vec<Slot> {
+        let count = count.min(self.ring.len());
         let mut picked = Vec::with_capacity(count);
         if self.ring.len() > 3 * count {
             while picked.len() < count {

@@ -34,7 +34,7 @@ use crate::error::ConfigError;
 use crate::member::{
     ADDR_BYTES_MAX, EPOCH_MAX, ID_BYTES_MAX, Local, META_BYTES_MAX, Member, MemberId, State,
 };
-use crate::member_list::MemberList;
+use crate::member_list::{MemberList, Slot};
 use crate::round_trip::RoundTrip;
 use crate::timer::{Timer, Timers};
 
@@ -150,7 +150,7 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Changes rhythms and limits; what is under way ends by the earlier ones. Members that are up are kept beyond
-    /// a lower `members_max`. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are
+    /// a lower `members_max` until they have gone. Where [`DeadPolicy::Manual`](crate::DeadPolicy::Manual) ends, those out of reach are
     /// dead at the next moment that [`poll_timeout`](Self::poll_timeout) names.
     ///
     /// # Errors
@@ -196,10 +196,11 @@ impl<I: MemberId> Swim<I> {
         Ok(())
     }
 
-    /// Forgets a member that is dead or has left, and returns whether it did. Another member that remembers it
-    /// brings it back: forget it at all of them.
+    /// Forgets a member that is dead or has left, and returns whether it did; never the local one. Another member that
+    /// remembers it brings it back: forget it at all of them.
     pub fn forget(&mut self, id: &I) -> bool {
-        let Some(slot) = self.members.slot(id).filter(|slot| !self.members.at(*slot).member.is_up()) else {
+        let is_gone = |slot: &Slot| *slot != Slot::LOCAL && !self.members.at(*slot).member.is_up();
+        let Some(slot) = self.members.slot(id).filter(is_gone) else {
             return false;
         };
         self.forget_slot(slot);

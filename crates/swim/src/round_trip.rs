@@ -13,11 +13,13 @@ impl RoundTrip {
         Self { longest: Duration::ZERO }
     }
 
-    pub(crate) fn measure(&mut self, taken: Duration) {
-        self.longest = taken.max(self.longest - self.longest / 16);
+    /// What is beyond `cap` counts as that: it is members that are slow, or this one that slept, not the network, and
+    /// it would take all the longer to fade.
+    pub(crate) fn measure(&mut self, taken: Duration, cap: Duration) {
+        self.longest = taken.min(cap).max(self.longest - self.longest / 16);
     }
 
-    /// Not more than `cap`: beyond that it is members that are slow, not the network.
+    /// Not more than `cap`, which may be less than it was.
     pub(crate) fn longest(self, cap: Duration) -> Duration {
         self.longest.min(cap)
     }
@@ -31,13 +33,14 @@ mod tests {
     fn the_longest_counts_at_once_and_fades() {
         let millis = Duration::from_millis;
         let mut round_trip = RoundTrip::new();
-        round_trip.measure(millis(3));
-        round_trip.measure(millis(160));
+        let measure = |round_trip: &mut RoundTrip, taken| round_trip.measure(millis(taken), millis(500));
+        measure(&mut round_trip, 3);
+        measure(&mut round_trip, 160);
         assert_eq!(round_trip.longest(millis(500)), millis(160));
         assert_eq!(round_trip.longest(millis(50)), millis(50));
-        round_trip.measure(millis(3));
+        measure(&mut round_trip, 3);
         assert_eq!(round_trip.longest(millis(500)), millis(150));
-        (0..80).for_each(|_| round_trip.measure(millis(3)));
+        (0..80).for_each(|_| measure(&mut round_trip, 3));
         assert_eq!(round_trip.longest(millis(500)), millis(3));
     }
 }

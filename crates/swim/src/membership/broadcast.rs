@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::leave::Phase;
 use super::{Swim, Timer};
-use crate::broadcast::{Heard, Hearing, Priority};
+use crate::broadcast::{Heard, Hearing, Priority, VERSION_MAX};
 use crate::codec;
 use crate::dissemination::retransmits;
 use crate::error::BroadcastError;
@@ -122,7 +122,7 @@ impl<I: MemberId> Swim<I> {
             return;
         };
         if origin == Slot::LOCAL {
-            return self.broadcasts.outdo(version);
+            return self.outdo(version);
         }
         let told_by = self.members.slot(from).unwrap_or(origin);
         let heard = Heard { stamp: (epoch, version), priority, key, payload };
@@ -136,6 +136,16 @@ impl<I: MemberId> Swim<I> {
         }
     }
 
+    /// Someone may speak in the own name: what is offered next is above that, by its version or by a new epoch.
+    fn outdo(&mut self, version: u64) {
+        if version <= OUTDONE_MAX {
+            self.broadcasts.outdo(version);
+        } else if self.epoch_raised.is_none_or(|raised| self.now >= raised + self.config.probe_interval) {
+            self.epoch_raised = Some(self.now);
+            self.raise_epoch(self.local().stamp());
+        }
+    }
+
     /// Sees to it that bursts go on, or begin again when somebody is up.
     pub(super) fn burst_while_broadcasting(&mut self) {
         let is_idle = self.broadcasts.is_empty() || self.members.peers_up_count() == 0;
@@ -145,6 +155,8 @@ impl<I: MemberId> Swim<I> {
     }
 }
 
+/// Above this version there is no more room below the greatest one for all that is ever offered.
+const OUTDONE_MAX: u64 = VERSION_MAX / 2;
 /// So many in a row that do not fit, and the message counts as full: the search is not to cost more than it finds.
 const MISFITS_MAX: usize = 8;
 /// No broadcast's record is shorter.

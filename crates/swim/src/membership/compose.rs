@@ -86,8 +86,8 @@ impl<I: MemberId> Swim<I> {
 
     pub(super) fn encode(&self, into: &mut Vec<u8>, entry: &Entry<I>) {
         let accusers = entry.suspicion.as_ref().map_or(&[][..], |suspicion| &suspicion.accusers);
-        let sign = entry.sign_told().map_or_else(|| self.own_sign(entry), |sign| sign.id.as_ref());
-        codec::encode_record(into, &entry.member, entry.age(self.now), Some(sign), accusers);
+        let sign = entry.sign_told().map(|sign| sign.id.as_ref()).or_else(|| self.own_sign(entry));
+        codec::encode_record(into, &entry.member, entry.age(self.now), sign, accusers);
     }
 
     pub(super) fn header(&self, wants_record: bool) -> Header {

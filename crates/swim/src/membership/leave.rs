@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
+use super::output::Purpose;
 use super::{Swim, Timer};
 use crate::member::{MemberId, State};
 use crate::member_list::Slot;
@@ -29,7 +30,7 @@ impl<I: MemberId> Swim<I> {
         }
         self.phase = Phase::Leaving;
         self.probes.clear();
-        self.in_flight.clear();
+        self.forget_transmits(|_| true);
         self.timers.clear();
         self.members.change_local(|local| local.state = State::Left);
         self.raise_incarnation(self.local().incarnation);
@@ -45,6 +46,7 @@ impl<I: MemberId> Swim<I> {
 
     pub(super) fn on_leave_end(&mut self) {
         self.phase = Phase::Gone;
+        self.forget_transmits(|in_flight| matches!(in_flight.purpose, Purpose::Relay { .. }));
         self.news.clear();
         self.broadcasts.clear();
         self.timers.clear();
@@ -58,7 +60,7 @@ impl<I: MemberId> Swim<I> {
         }
         self.phase = Phase::Running;
         self.timers.cancel(Timer::LeaveEnd);
-        self.in_flight.clear();
+        self.forget_transmits(|_| true);
         self.members.change_local(|local| local.state = State::Alive);
         self.raise_epoch(self.local().stamp());
         let until = self.now + self.config.suspicion_min;

@@ -221,7 +221,8 @@ impl<I: MemberId> Swim<I> {
             return;
         };
         if matches!(body, Body::Ack) {
-            self.round_trip.measure(received_at.saturating_duration_since(sent_at));
+            let taken = received_at.saturating_duration_since(sent_at);
+            self.round_trip.measure(taken, self.config.probe_timeout);
         }
         let peer = self.members.at(slot).member.id.clone();
         self.learn_all(&updates, Via::Reply(&peer));

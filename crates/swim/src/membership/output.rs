@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Swim;
 use super::compose::Extras;
 use super::sync::Exchange;
+use super::{Swim, Timer};
 use crate::input::{RequestId, TransmitId};
 use crate::member::MemberId;
 use crate::member_list::Slot;
@@ -132,7 +132,7 @@ impl<I: MemberId> Swim<I> {
 
     pub(super) fn forget_transmit(&mut self, id: TransmitId) -> Option<InFlight<I>> {
         let place = self.in_flight_place(id)?;
-        self.timers.cancel(crate::timer::Timer::Relay(id));
+        self.timers.cancel(Timer::Relay(id));
         Some(self.in_flight.remove(place))
     }
 
@@ -140,8 +140,26 @@ impl<I: MemberId> Swim<I> {
     pub(super) fn expire_transmits(&mut self) {
         let now = self.now;
         let before = self.in_flight.len();
-        self.in_flight.retain(|in_flight| in_flight.deadline > now);
+        self.forget_transmits(|in_flight| in_flight.deadline <= now);
         self.counters.sends_timed_out += (before - self.in_flight.len()) as u64;
+    }
+
+    /// Lets go of some transmissions. Whoever had one of them sent is told that there is no answer.
+    pub(super) fn forget_transmits(&mut self, is_to_go: impl Fn(&InFlight<I>) -> bool) {
+        let mut relays = Vec::new();
+        self.in_flight.retain(|in_flight| {
+            let goes = is_to_go(in_flight);
+            if let (true, Some(slot), &Purpose::Relay { request }) =
+                (goes, in_flight.peer, &in_flight.purpose)
+            {
+                relays.push((in_flight.id, slot, request));
+            }
+            !goes
+        });
+        for (id, slot, request) in relays {
+            self.timers.cancel(Timer::Relay(id));
+            self.answer_nack(slot, request);
+        }
     }
 
     /// Whether there is room for a transmission that is not a probe.

@@ -43,9 +43,10 @@ impl<I: MemberId> Swim<I> {
         successor.or_else(|| self.members.next_in_turn(&mut self.rng, is_free))
     }
 
-    /// Asks a member, unless it is being asked.
+    /// Asks a member, unless it is being asked. Whoever has left asks nobody.
     pub(super) fn probe(&mut self, target: Slot) {
-        if self.probes.iter().any(|probe| probe.target == target) || target == Slot::LOCAL {
+        let is_asked = self.probes.iter().any(|probe| probe.target == target);
+        if is_asked || target == Slot::LOCAL || !self.is_running() {
             return;
         }
         self.counters.probes += 1;

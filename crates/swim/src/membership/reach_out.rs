@@ -72,6 +72,7 @@ impl<I: MemberId> Swim<I> {
 
     pub(super) fn on_reach_out(&mut self) {
         self.forget_the_long_gone();
+        self.shrink();
         let alone = self.members.peers_up_count() == 0;
         let count = if alone { self.config.burst_fanout } else { 1 };
         let seeds = self.seeds_to_contact(count);
@@ -148,7 +149,7 @@ impl<I: MemberId> Swim<I> {
         self.timers.cancel(Timer::Suspicion(slot));
         self.news.remove(slot);
         self.broadcasts.forget(slot);
-        self.in_flight.retain(|in_flight| in_flight.peer != Some(slot));
+        self.forget_transmits(|in_flight| in_flight.peer == Some(slot));
         self.members.remove(slot);
     }
 }

@@ -63,16 +63,17 @@ impl<I: MemberId> Swim<I> {
     /// The sign of life that comes with a suspicion, unless it is the own one, told back.
     pub(super) fn sign_of(&self, told: &Told<I>, slot: Option<Slot>) -> Option<Sign<I>> {
         let id = told.sign.clone()?;
-        let own = slot.map(|slot| self.own_sign(self.members.at(slot)));
+        let own = slot.and_then(|slot| self.own_sign(self.members.at(slot)));
         let is_own = own.is_some_and(|own| *own.witness == id.witness && own.stamp >= id.stamp);
         let is_own = is_own && !fault::is_off("a sign of life has a name");
         let at = self.now.checked_sub(told.age).filter(|_| !is_own)?;
         Some(Sign { id, at })
     }
 
-    pub(super) fn own_sign(&self, entry: &Entry<I>) -> SignId<&I> {
-        let after = entry.own_evidence().saturating_duration_since(self.started);
-        SignId { witness: &self.local().id, stamp: after.as_millis() as u64 }
+    /// Whoever has not heard the member waits as if it had when it came to know it, but is no witness of its life.
+    pub(super) fn own_sign(&self, entry: &Entry<I>) -> Option<SignId<&I>> {
+        let after = entry.heard?.saturating_duration_since(self.started);
+        Some(SignId { witness: &self.local().id, stamp: after.as_millis() as u64 })
     }
 
     /// Of those that hear of a suspicion the nearest before the suspect on the circle ask it at once: so it hears of it

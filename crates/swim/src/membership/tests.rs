@@ -4,6 +4,7 @@ mod admission;
 mod awareness;
 mod broadcasts;
 mod harness;
+mod invariants;
 mod lasting;
 mod policy;
 mod probes;

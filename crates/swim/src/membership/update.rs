@@ -35,10 +35,15 @@ impl<I> Copy for Via<'_, I> {}
 
 impl<I: MemberId> Swim<I> {
     /// Takes over records that the host kept from an earlier run, failed members included. They count as heard
-    /// of at this moment, not as news.
+    /// of at this moment, not as news. Those beyond the limits of what a member may say are left out and counted
+    /// ([`Counters::updates_refused`](crate::Counters::updates_refused)).
     pub fn import(&mut self, members: impl IntoIterator<Item = Member<I>>, now: Instant) {
         self.observe(now);
         for member in members {
+            if !member.is_within_limits() {
+                self.counters.updates_refused += 1;
+                continue;
+            }
             // What was suspected then may be anything by this time, and nobody accuses it here.
             let mut update = Update::of(&member);
             if update.state == State::Suspect {
@@ -174,8 +179,8 @@ impl<I: MemberId> Swim<I> {
         true
     }
 
-    /// After `members_max` was lowered: members that have less room would not take what is kept here, and digests would
-    /// differ for ever.
+    /// After `members_max` was lowered, and again when those that were up then have gone: members that have less room
+    /// would not take what is kept here, and digests would differ for ever.
     pub(super) fn shrink(&mut self) {
         while self.members.len() > self.config.members_max {
             let Some(least) = self.members.least_gone() else {

@@ -136,6 +136,38 @@ fn the_answers_of_one_that_took_over_an_address_are_no_signs_of_life_of_the_dead
     }
 }
 
+/// It has heard nobody so far, and so is no witness of the life of one that crashed before.
+#[test]
+fn a_process_that_starts_after_a_crash_does_not_delay_the_verdict() {
+    for seed in 0..60 {
+        let count = 4 + 2 * (seed as usize % 3);
+        let mut cluster = Cluster::warm(count, seed, Config::default());
+        let (jitter, pause) = (cluster.random_millis(3000), cluster.random_millis(1000));
+        cluster.run_for(10 * SECOND + jitter);
+        let crashed = cluster.elapsed();
+        let started = if seed % 2 == 0 { count } else { 2 };
+        cluster.crash(1);
+        if started == 2 {
+            cluster.crash(2);
+        }
+        cluster.run_for(2 * SECOND + pause);
+        if started == 2 {
+            let epoch = cluster.epoch();
+            cluster.start_member(2, epoch, true);
+        } else {
+            cluster.add(count as u32);
+        }
+        cluster.join(started, &[0]);
+        cluster.run_for(20 * SECOND);
+        let name = cluster.name(1).0;
+        // The one that started counts from its start, and waits for longer.
+        for observer in cluster.running().into_iter().filter(|it| *it != started) {
+            let dead = cluster.record.first(observer, name, What::Dead, crashed).map(|dead| dead - crashed);
+            assert!(dead.is_some_and(|dead| dead <= 12 * SECOND), "seed {seed}: {observer} after {dead:?}");
+        }
+    }
+}
+
 fn crash_one(count: usize, loss: f64, seed: u64, config: Config) {
     let mut cluster = Cluster::new(seed);
     cluster.config = config;

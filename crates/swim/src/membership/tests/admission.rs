@@ -164,6 +164,28 @@ fn a_helper_answers_for_the_target_of_a_probe_and_nobody_for_the_helper() {
 }
 
 #[test]
+fn a_book_with_what_no_member_may_say_spoils_nothing() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    let good = || record("x", 1, 1, State::Suspect);
+    let too_long = |length| "x".repeat(length);
+    let spoiled = [
+        Member { id: too_long(65), ..good() },
+        Member { id: String::new(), ..good() },
+        Member { epoch: EPOCH_MAX + 1, ..good() },
+        Member { incarnation: INCARNATION_MAX + 1, ..good() },
+        Member { addr: too_long(262).into(), ..good() },
+        Member { meta: too_long(513).into_bytes().into(), ..good() },
+        record("me", u64::MAX, u64::MAX, State::Alive),
+    ];
+    me.swim.import(spoiled, me.at(10));
+    assert_eq!((me.swim.members().count(), me.swim.counters().updates_refused), (2, 7));
+    assert_eq!(me.swim.local().stamp(), (1, 0));
+    me.swim.import([good()], me.at(20));
+    assert_eq!(me.state_of("x"), (1, State::Alive));
+}
+
+#[test]
 fn what_answers_at_a_seed_speaks_for_itself_or_is_not_taken() {
     let mut me = Subject::knowing(&[]);
     me.swim.join(["x:7500".to_owned()], me.at(0));
@@ -295,6 +317,18 @@ fn less_room_lets_go_of_the_gone_at_once_and_of_nobody_that_is_up() {
     me.receive(("b", 0), &Body::Gossip, &[record("c", 9, 0, State::Alive)], 100).unwrap();
     let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
     assert_eq!(known, ["b", "me"]);
+}
+
+#[test]
+fn whoever_was_up_when_the_room_was_made_less_is_let_go_of_soon_after_it_has_gone() {
+    let mut me = Subject::knowing(&["b", "c", "d"]);
+    me.stop_probing();
+    me.swim.set_config(Config { members_max: 3, ..Config::default() }).unwrap();
+    assert_eq!(me.swim.members().count(), 4);
+    me.receive(("b", 0), &Body::Gossip, &[record("c", 1, 0, State::Left)], 100).unwrap();
+    me.run_to(100 + 10_000);
+    let known: Vec<_> = me.swim.members().map(|member| &*member.id).collect();
+    assert_eq!((known, me.swim.counters().members_evicted), (vec!["b", "d", "me"], 1));
 }
 
 /// Five that it knows, which is all there is room for: itself and "b", "c" and "d" dead, "e" departed.

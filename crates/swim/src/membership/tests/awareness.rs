@@ -121,6 +121,26 @@ fn a_message_that_waited_for_long_says_that_this_member_is_slow_and_is_no_fresh_
     assert_eq!((me.swim.health().awareness, me.swim.counters().lags), (1, 1));
 }
 
+/// Its answers were as quick as ever, and waited for it.
+#[test]
+fn one_that_slept_for_long_waits_no_longer_before_a_death_than_after_a_short_sleep() {
+    let round_trip_after = |slept: u64| {
+        let mut me = Subject::knowing(&["b"]);
+        me.stop_probing();
+        let mut millis = 1000;
+        for step in 0..48 {
+            let id = me.swim.gossip_payload(&"b".to_owned(), me.at(millis), &mut Vec::new()).unwrap().id;
+            millis += if step == 0 { slept } else { 3 };
+            me.answer(id, 0, &Body::Ack, millis);
+            millis += 100;
+        }
+        me.swim.health().round_trip
+    };
+    let short = Config::default().probe_timeout.as_millis() as u64;
+    assert_eq!(round_trip_after(60_000), round_trip_after(short));
+    assert!(round_trip_after(60_000) < Duration::from_millis(50));
+}
+
 #[test]
 fn a_helper_says_that_it_is_well_when_the_target_does_not_answer() {
     let mut me = Subject::knowing(&["a", "b"]);

@@ -1,6 +1,7 @@
 //! Broadcasts of hosts: what is told of them, when, and who takes them; and that members come first.
 
 use super::harness::{Out, Received, Subject, event, local, message, ping, record, sent};
+use crate::broadcast::VERSION_MAX;
 use crate::message::{Ask, Body, Header};
 use crate::{
     BROADCAST_PAYLOAD_BYTES_MAX, BroadcastError, Config, META_BYTES_MAX, Member, Output, Priority, State,
@@ -178,6 +179,20 @@ fn what_is_held_of_a_member_ends_when_it_is_forgotten() {
 }
 
 #[test]
+fn one_that_takes_the_place_of_who_told_it_is_told_it() {
+    let mut me = Subject::configured(Config { members_max: 4, ..Config::default() }, &["b", "c", "d"]);
+    me.stop_probing();
+    hear(&mut me, "b", &[("c", 1, 1, "k", "v")], 100);
+    let news = [record("b", 1, 1, State::Left), record("e", 1, 0, State::Alive)];
+    me.receive(("c", 0), &Body::Gossip, &news, 110).unwrap();
+    assert_eq!(me.swim.counters().members_evicted, 1);
+    let Ok(Received::Reply(reply)) = me.receive(("e", 0), &ping("me"), &[], 120) else {
+        panic!("answered at once");
+    };
+    assert_eq!(keys(&reply), ["k"]);
+}
+
+#[test]
 fn own_ones_that_come_back_are_not_reported() {
     let mut me = Subject::knowing(&["b"]);
     me.stop_probing();
@@ -187,6 +202,33 @@ fn own_ones_that_come_back_are_not_reported() {
     offer(&mut me, "k", "w", 120);
     me.run_to(400);
     assert_eq!(told(&mut me), ["me 1.91 k=w"], "it is above whatever was said in the own name");
+}
+
+#[test]
+fn nothing_that_is_said_in_the_own_name_keeps_others_from_taking_what_is_offered() {
+    for version in [VERSION_MAX, VERSION_MAX - 1, 90] {
+        let (mut me, mut other) = (Subject::knowing(&["b"]), Subject::knowing(&[]));
+        me.stop_probing();
+        other.rename("b");
+        other.swim.import([me.swim.local().clone()], other.at(0));
+        let forged = ("me", 1, version, "k", "forged");
+        hear(&mut me, "b", &[forged], 100);
+        hear(&mut other, "c", &[forged], 100);
+        for (step, payload) in ["v", "w"].into_iter().enumerate() {
+            other.outputs();
+            let millis = 1000 * (step as u64 + 1);
+            offer(&mut me, "k", payload, millis);
+            me.run_to(millis + 200);
+            let mut sent = Vec::new();
+            while let Some(output) = me.swim.poll_output(&mut sent) {
+                if let Output::Transmit(_) = output {
+                    other.receive_bytes("me", &sent, millis + 200).unwrap();
+                }
+            }
+            let expected = event(&format!("broadcast of me: k = {payload}"));
+            assert!(other.events().contains(&expected), "after version {version}");
+        }
+    }
 }
 
 #[test]

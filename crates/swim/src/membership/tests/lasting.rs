@@ -110,6 +110,22 @@ fn one_that_has_left_judges_nobody_and_awaits_nothing() {
 }
 
 #[test]
+fn one_that_leaves_asks_nobody_and_asks_anybody_when_it_is_back() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    me.receive(("b", 0), &Body::Gossip, &[], 50).unwrap();
+    me.swim.leave(me.at(100));
+    me.outputs();
+    me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 0, State::Dead)], 150).unwrap();
+    let is_asked = |out: &Out| matches!(out, Out::Sent { body: Body::Ping { target }, .. } if target == "b");
+    assert!(!me.outputs().iter().any(is_asked), "a death that is doubted is nothing to it");
+    me.run_to(5000);
+    me.swim.join([], me.at(6000));
+    me.receive(("b", 1), &Body::Gossip, &[record("b", 1, 1, State::Alive)], 6010).unwrap();
+    me.run_to(12_000);
+    assert!(me.outputs().iter().any(is_asked));
+}
+
+#[test]
 fn the_dead_may_be_forgotten_at_the_hosts_wish_and_the_living_not() {
     let mut me = Subject::knowing(&["b", "c"]);
     me.stop_probing();
@@ -122,6 +138,17 @@ fn the_dead_may_be_forgotten_at_the_hosts_wish_and_the_living_not() {
     me.outputs();
     me.receive(("c", 0), &Body::Gossip, &[record("b", 2, 0, State::Alive)], 5100).unwrap();
     assert_eq!(me.events(), [event("up b 2.0 Alive")]);
+}
+
+#[test]
+fn one_that_has_left_does_not_forget_itself() {
+    let mut me = Subject::knowing(&["b"]);
+    me.swim.leave(me.at(100));
+    me.run_to(5000);
+    assert!(!me.swim.forget(&"me".to_owned()));
+    assert_eq!(me.state_of("me"), (1, State::Left));
+    me.swim.join([], me.at(6000));
+    assert_eq!(me.swim.local().state, State::Alive);
 }
 
 #[test]

@@ -163,6 +163,29 @@ fn a_ping_on_behalf_of_another_is_answered_when_the_target_answers() {
 }
 
 #[test]
+fn a_ping_on_behalf_of_another_is_answered_also_when_its_target_is_forgotten_or_this_member_leaves() {
+    for leaves in [false, true] {
+        let mut me = Subject::knowing(&["b", "c"]);
+        me.stop_probing();
+        if leaves {
+            me.swim.leave(me.at(50));
+        }
+        let request = Body::PingRequest { target: "b".to_owned() };
+        let taken = me.receive(("c", 0), &request, &[], 100);
+        assert!(matches!(taken, Ok(Received::Deferred(_))));
+        me.receive(("c", 0), &Body::Gossip, &[record("b", 1, 1, State::Left)], 110).unwrap();
+        assert!(leaves || me.swim.forget(&"b".to_owned()));
+        if leaves {
+            me.swim.on_leave_end();
+        }
+        me.run_to(1000);
+        let nack = Out::Replied { body: Body::RelayedNack { target: "b".to_owned() } };
+        assert_eq!(me.outputs().into_iter().filter(|out| *out == nack).count(), 1);
+        assert_eq!(me.swim.relays_count(), 0);
+    }
+}
+
+#[test]
 fn pings_on_behalf_of_others_are_bounded_and_expire() {
     let config = Config { relays_max: 2, ..Config::default() };
     let mut me = Subject::configured(config, &["a", "b"]);

@@ -149,6 +149,14 @@ fn an_unknown_sender_is_asked_for_an_exchange() {
 }
 
 #[test]
+fn a_host_may_ask_for_any_number_of_targets() {
+    let mut me = Subject::knowing(&["b", "c"]);
+    let counts =
+        [0, 1, 2, 3, usize::MAX / 3 + 1, usize::MAX].map(|count| me.swim.gossip_targets(count).len());
+    assert_eq!(counts, [0, 1, 2, 2, 2, 2]);
+}
+
+#[test]
 fn gossip_rides_on_the_hosts_own_rounds() {
     let mut me = Subject::knowing(&["b"]);
     me.swim.update_meta(vec![5], me.at(100)).unwrap();
