@@ -14,7 +14,7 @@ use crate::fault;
 pub(crate) struct SignId<I> {
     /// Who had it.
     pub(crate) witness: I,
-    /// When, in milliseconds since the witness's process started.
+    /// When, in milliseconds since the witness's process started, plus its epoch.
     pub(crate) stamp: u64,
 }
 

@@ -106,7 +106,8 @@ pub struct Local<I> {
     pub id: I,
     /// Greater than in any earlier start of this member, as far as the host can tell; at most [`EPOCH_MAX`], and
     /// best less than 2^42 above the last, as wall-clock milliseconds are: of a greater leap only this member
-    /// itself is believed. It is raised when others remember a greater one.
+    /// itself is believed. It is raised when others remember a greater one, though not beyond half of
+    /// [`EPOCH_MAX`] at one leap.
     pub epoch: u64,
     /// Where others reach it, 1 to [`ADDR_BYTES_MAX`] bytes.
     pub addr: String,

@@ -287,6 +287,10 @@ impl<I: MemberId> MemberList<I> {
         self.least
     }
 
+    pub(crate) fn suspects(&self) -> Vec<Slot> {
+        self.iter().filter(|(_, entry)| entry.suspicion.is_some()).map(|(slot, _)| slot).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -64,9 +64,7 @@ impl<I: MemberId> Swim<I> {
         self.members.change_local(|local| local.state = State::Alive);
         self.raise_epoch(self.local().stamp());
         let until = self.now + self.config.suspicion_min;
-        let suspects = self.members.iter().filter(|(_, entry)| entry.suspicion.is_some());
-        let suspects: Vec<_> = suspects.map(|(slot, _)| slot).collect();
-        for slot in suspects {
+        for slot in self.members.suspects() {
             self.timers.arm(Timer::Suspicion(slot), until);
         }
         let first_round = self.config.probe_interval.mul_f64(self.rng.random_range(0.0..1.0));

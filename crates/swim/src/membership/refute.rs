@@ -3,7 +3,7 @@
 use super::Swim;
 use super::update::Via;
 use crate::fault;
-use crate::member::{EPOCH_MAX, INCARNATION_MAX, Member, MemberId, State};
+use crate::member::{EPOCH_JUMP_MAX, EPOCH_MAX, INCARNATION_MAX, Member, MemberId, State};
 use crate::member_list::Slot;
 use crate::message::{Body, Update};
 use crate::output::Event;
@@ -17,8 +17,9 @@ impl<I: MemberId> Swim<I> {
         if !self.is_running() {
             return;
         }
-        if heard.stamp() == STAMP_MAX && heard.order(self.members.at(Slot::LOCAL)).is_gt() {
-            // Nothing is above it, and whatever is answered would be answered with the same for ever.
+        // Of the greatest stamp nothing is above it, and whatever is answered would be answered with the same for ever.
+        let is_last = heard.stamp() == STAMP_MAX && heard.order(self.members.at(Slot::LOCAL)).is_gt();
+        if is_last || leaves_too_little(heard.epoch, local.epoch, via) {
             return self.report_conflict(heard.to_member(None));
         }
         // Nobody else raises an incarnation, or says anything else of it.
@@ -121,6 +122,13 @@ impl<I: MemberId> Swim<I> {
         self.members.change_local(|local| (local.epoch, local.incarnation) = raised);
         self.spread(Slot::LOCAL);
     }
+}
+
+/// Whether to outdo this epoch would leave next to nothing above. Whoever followed each word of others could be led to
+/// the greatest stamp by one false one, and be called dead there for good.
+fn leaves_too_little<I>(heard: u64, own: u64, via: Via<'_, I>) -> bool {
+    let is_leap = heard.saturating_sub(own) > EPOCH_JUMP_MAX;
+    heard > EPOCH_MAX / 2 && is_leap && !matches!(via, Via::Book)
 }
 
 const STAMP_MAX: (u64, u64) = (EPOCH_MAX, INCARNATION_MAX);

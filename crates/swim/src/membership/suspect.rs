@@ -7,7 +7,7 @@ use super::{Swim, Timer};
 use crate::config::DeadPolicy;
 use crate::evidence::{Sign, SignId};
 use crate::fault;
-use crate::member::{MemberId, State};
+use crate::member::{Member, MemberId, State};
 use crate::member_list::{Entry, Slot};
 use crate::message::Told;
 use crate::output::{DeathReason, Event};
@@ -73,7 +73,9 @@ impl<I: MemberId> Swim<I> {
     /// Whoever has not heard the member waits as if it had when it came to know it, but is no witness of its life.
     pub(super) fn own_sign(&self, entry: &Entry<I>) -> Option<SignId<&I>> {
         let after = entry.heard?.saturating_duration_since(self.started);
-        Some(SignId { witness: &self.local().id, stamp: after.as_millis() as u64 })
+        let Member { id, epoch, .. } = self.local();
+        // Above those of an earlier process, where epochs are milliseconds.
+        Some(SignId { witness: id, stamp: epoch.saturating_add(after.as_millis() as u64) })
     }
 
     /// Of those that hear of a suspicion the nearest before the suspect on the circle ask it at once: so it hears of it

@@ -51,9 +51,7 @@ impl<I: MemberId> Swim<I> {
         let until = self.now + 2 * self.config.probe_interval;
         let probed: Vec<_> = self.probes.iter().map(|probe| probe.target).collect();
         probed.into_iter().for_each(|target| self.cancel_probe(target));
-        let suspects = self.members.iter().filter(|(_, entry)| entry.suspicion.is_some());
-        let suspects: Vec<_> = suspects.map(|(slot, _)| slot).collect();
-        for slot in suspects {
+        for slot in self.members.suspects() {
             let suspicion = self.members.at_mut(slot).suspicion.as_mut();
             suspicion.into_iter().for_each(|suspicion| suspicion.postpone(until));
             self.on_suspicion(slot);

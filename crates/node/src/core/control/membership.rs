@@ -183,8 +183,10 @@ impl Control {
             Swim::Left(member) => self.on_gone(host, member.id, "left"),
             Swim::Conflict(member) => {
                 self.conflicts += 1;
-                let detail =
-                    format!("another live process shows this name, at {}; stop one of the two", member.addr);
+                let detail = format!(
+                    "another process shows this name, at {}: stop one of the two; if there is none, a member lies",
+                    member.addr
+                );
                 self.notice(Notice::Conflict { name: member.id, detail });
             }
             Swim::SelfAccused(member) => self.notice(Notice::Accused { state: state_word(member.state) }),

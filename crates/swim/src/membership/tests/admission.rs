@@ -68,12 +68,30 @@ fn a_leap_of_an_epoch_is_taken_from_the_member_itself_only() {
 #[test]
 fn a_word_at_the_greatest_epoch_is_refuted_by_an_incarnation() {
     let mut me = Subject::knowing(&["b"]);
+    me.swim.import([record("me", EPOCH_MAX - 1, 0, State::Alive)], me.at(50));
     let word = record("me", EPOCH_MAX, 7, State::Dead);
     let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100);
     assert_eq!(records, [format!("me {EPOCH_MAX}.8 Alive")]);
     me.swim.leave(me.at(200));
     me.swim.join([], me.at(300));
     assert_eq!((me.swim.local().epoch, me.state_of("me")), (EPOCH_MAX, (10, State::Alive)));
+}
+
+/// Else two words of one false member would end this one for good.
+#[test]
+fn others_do_not_lead_a_member_to_the_greatest_epoch() {
+    let mut me = Subject::knowing(&["b"]);
+    me.stop_probing();
+    for (epoch, incarnation) in [(EPOCH_MAX, INCARNATION_MAX - 1), (EPOCH_MAX / 2 + 1, 0)] {
+        let word = record("me", epoch, incarnation, State::Alive);
+        let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 100);
+        assert_eq!((records, me.swim.local().epoch), (Vec::new(), 1), "{epoch}");
+    }
+    let told = format!("conflict me {EPOCH_MAX}.{} Alive", INCARNATION_MAX - 1);
+    assert_eq!(me.outputs(), [event(&told)], "once per interval");
+    let word = record("me", EPOCH_MAX / 2, 0, State::Alive);
+    let (.., records) = me.reply_to(("b", 0), &Body::Gossip, &[word], 3000);
+    assert_eq!(records, [format!("me {}.0 Alive", EPOCH_MAX / 2 + 1)], "but above all that hosts count");
 }
 
 #[test]
