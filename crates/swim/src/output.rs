@@ -86,9 +86,10 @@ pub enum Event<I> {
     Left(Member<I>),
     /// It started anew, moved, or changed its metadata.
     Updated(Member<I>),
-    /// Another live process bears the local id, and the record is that process's; or others hold a record of it, this
-    /// one, at [`EPOCH_MAX`](crate::EPOCH_MAX) and [`INCARNATION_MAX`](crate::INCARNATION_MAX), which nothing can
-    /// supersede: the member needs another id. Reported at most once per probe interval for as long as it lasts.
+    /// Another live process bears the local id, and the record is that process's. Or others show a record of it, this
+    /// one, that cannot be superseded, at [`EPOCH_MAX`](crate::EPOCH_MAX) and
+    /// [`INCARNATION_MAX`](crate::INCARNATION_MAX), or is not to be, as to outdo it would leave next to nothing above:
+    /// where others believe it, the member needs another id. Reported at most once per probe interval while it lasts.
     Conflict(Member<I>),
     /// Others suspected the local member, or called it dead or departed, and are told otherwise.
     SelfAccused(Member<I>),
