@@ -26,6 +26,8 @@ pub const RULES: &[&str] = &[
     "the dead are contacted",
     // After a partition both sides believe the other's word of their own side's death.
     "a word of death is doubted",
+    // A member that slept judges others by what it has missed.
+    "a late member judges nobody",
 ];
 
 /// The rules that it takes this crate's own simulation to show.
@@ -35,8 +37,6 @@ pub const TIMING_RULES: &[&str] = &[
     "a suspect is told first",
     // Whoever was missed by the news never hears it.
     "digests are compared",
-    // A member that slept judges others by what it has missed.
-    "a late member judges nobody",
     // Suspicions are confirmed by chance only, and wait for longer.
     "suspects are probed out of turn",
     // Who is asked is drawn alone, and by chance nobody asks a member for long.

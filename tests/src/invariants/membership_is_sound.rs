@@ -90,7 +90,7 @@ impl Membership {
         })
     }
 
-    /// P5, P8, P9: a member came up, was suspected, died or left, as an observer tells its operator.
+    /// P5, P6, P8, P9: a member came up, was suspected, died or left, as an observer tells its operator.
     pub(super) fn told(&mut self, host: u8, (name, state): (&str, &'static str), context: &Context) -> Held {
         let was_up = self.is_up.get(&(host, name.to_owned())).copied();
         let is_legal = match state {
@@ -107,6 +107,12 @@ impl Membership {
         if state == "dead" && context.silence.is_some_and(|silence| silence < context.dead_after) {
             let detail =
                 format!("n{} calls {name} dead and has heard it {:?} ago", host + 1, context.silence);
+            return Err(violation(host, detail));
+        }
+        if state == "dead" && context.at_hand >= REFUTED_AFTER && !self.shared_names.contains(name) {
+            let at_hand = context.at_hand;
+            let detail =
+                format!("n{} calls {name} dead, which was awake and within reach for {at_hand:?}", host + 1);
             return Err(violation(host, detail));
         }
         let is_late = self.healed_at.is_some_and(|healed| context.now > healed + HEAL_MICROS);
@@ -131,10 +137,16 @@ pub(crate) struct Context {
     /// How long ago the observer heard the member itself.
     pub(crate) silence: Option<Duration>,
     pub(crate) dead_after: Duration,
+    /// For how long the member's process has run, awake, while nothing kept anybody from anybody; 0 also where it is
+    /// not known to be a member as any other, or the observer is not.
+    pub(crate) at_hand: Duration,
 }
 
 /// A suspicion from before the healing has run out by then.
 const HEAL_MICROS: Micros = 12_000_000;
+/// By then a member has heard of any suspicion, of which it is reminded every five seconds, and refuted it. Whoever
+/// slept through that waits for as long as it takes to hear it, two probe intervals, before it judges.
+const REFUTED_AFTER: Duration = Duration::from_secs(7);
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +161,22 @@ mod tests {
         assert_eq!(told("suspect"), Ok(()));
         assert_eq!(told("dead"), Ok(()));
         assert!(told("suspect").is_err());
+    }
+
+    #[test]
+    fn a_death_of_one_that_had_time_to_refute_it_is_seen() {
+        let context = |seconds| Context { at_hand: Duration::from_secs(seconds), ..Context::default() };
+        let mut membership = Membership::default();
+        let mut told = |state, at_hand| membership.told(0, ("n2", state), &context(at_hand));
+        assert_eq!(told("alive", 9), Ok(()));
+        assert_eq!(told("suspect", 9), Ok(()));
+        let violation = told("dead", 9).unwrap_err();
+        assert!(violation.detail.contains("within reach for 9s"), "{violation:?}");
+        assert_eq!(told("alive", 0), Ok(()));
+        assert_eq!(told("dead", 6), Ok(()), "the word of it may still be under way");
+        membership.shared_names.insert("n2".to_owned());
+        assert_eq!(membership.told(0, ("n2", "alive"), &context(9)), Ok(()));
+        assert_eq!(membership.told(0, ("n2", "dead"), &context(9)), Ok(()), "it may have been the other one");
     }
 
     #[test]

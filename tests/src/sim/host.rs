@@ -114,6 +114,19 @@ impl Host {
         self.core().map(Core::phase)
     }
 
+    /// Whether it is kept from being called.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.refusing > 0 || self.loses_calls
+    }
+
+    /// Whether its process is a member as any other, as far as it and the simulator know.
+    pub(crate) fn is_in_good_standing(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| {
+            let is_over = process.is_leaving || process.has_failed || process.is_poisoned || process.is_stale;
+            !is_over && !matches!(process.core.phase(), Phase::Failed | Phase::Removed)
+        })
+    }
+
     /// What the host's two clocks say.
     pub(crate) fn now(&self, axis: Instant, now: Micros) -> Now {
         let wall = WALL_MILLIS + now / 1_000;
@@ -148,6 +161,8 @@ pub(crate) struct Process {
     pub(crate) wakes_at: Micros,
     pub(crate) is_syncing: bool,
     pub(crate) last_sync: Micros,
+    /// When it started.
+    pub(crate) started_at: Micros,
     pub(crate) links: BTreeMap<LinkId, (u32, usize)>,
     /// Its log failed, and its core has been told.
     pub(crate) has_failed: bool,
@@ -289,6 +304,7 @@ pub(crate) fn boot(host: &Host, boot: &Boot<'_>, dice: &mut Dice) -> Result<Boot
         wakes_at: Micros::MAX,
         is_syncing: false,
         last_sync: boot.at,
+        started_at: boot.at,
         links: BTreeMap::new(),
         has_failed: false,
         is_poisoned: false,

@@ -30,6 +30,8 @@ pub(crate) struct Network {
     pub(crate) kept: Option<Vec<(u32, usize, Message)>>,
     /// How many storms there are.
     pub(crate) storms: u32,
+    /// When somebody was last out of somebody's reach.
+    pub(crate) rough_at: Micros,
 }
 
 impl Network {
@@ -47,6 +49,7 @@ impl Network {
             has_garbled: false,
             kept: None,
             storms: 0,
+            rough_at: 0,
         }
     }
 
@@ -65,6 +68,11 @@ impl Network {
         self.cuts.iter_mut().flatten().for_each(|count| *count = 0);
         (self.cutting_transfers, self.starved, self.storms, self.is_garbling) = (0, None, 0, false);
         self.weather = Weather { delay_micros: self.weather.delay_micros, ..Weather::FAIR };
+    }
+
+    /// Whether somebody is out of somebody's reach, or more is lost than membership is made for.
+    pub(crate) fn is_rough(&self) -> bool {
+        self.weather().lost_per_mille > LOST_MAX || self.cuts.iter().flatten().any(|count| *count > 0)
     }
 
     /// What becomes of a message at this moment.
@@ -138,6 +146,8 @@ pub(crate) struct Call {
     pub(crate) later: Option<(u32, u64)>,
 }
 
+/// As docs/membership.md has it: every fifth message.
+const LOST_MAX: u64 = 200;
 /// More hosts than any history has, those that join and twins included.
 pub(crate) const HOSTS_MAX: usize = 16;
 /// Messages that wait on one stream before it is given up, as in the runtime.

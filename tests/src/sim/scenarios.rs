@@ -133,6 +133,7 @@ macro_rules! for_all_scenarios {
                 a_pull_that_fails_at_once_lets_the_next_one_start;
             membership:
                 a_member_that_is_silent_for_a_moment_is_suspected_and_not_dead,
+                who_slept_judges_nobody_by_what_it_missed,
                 both_sides_of_a_partition_keep_their_own_and_find_the_others_again;
         }
     };

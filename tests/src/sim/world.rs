@@ -171,6 +171,9 @@ impl World {
             self.dice = Dice::new(self.plan.seed, at);
         }
         self.now = at;
+        if self.network.is_rough() || self.hosts.iter().any(Host::is_out_of_reach) {
+            self.network.rough_at = at;
+        }
         if let Some(host) = self.concerned(&event)
             && self.hosts[usize::from(host)].paused_until > at
         {

@@ -1,6 +1,6 @@
 //! Who is taken for dead, and who is not.
 
-use super::{SECOND, TRIO, add, cut_off, expect};
+use super::{SECOND, TRIO, add, cut_off, expect, millis};
 use crate::invariants::Held;
 use crate::sim::plan::Limits;
 use crate::sim::world::World;
@@ -17,6 +17,26 @@ pub(super) fn a_member_that_is_silent_for_a_moment_is_suspected_and_not_dead() -
         expect(!world.has_said(name, "\"dead\""), "and not called dead")?;
     }
     world.rest()
+}
+
+/// One of five nodes sleeps for long enough to be suspected. When it wakes and refutes that, others sleep through the end
+/// of its time, and find all at once that it is over.
+pub(super) fn who_slept_judges_nobody_by_what_it_missed() -> Held {
+    for seed in 1..6 {
+        let mut world = World::formed_from(5, Limits::roomy(), seed)?;
+        world.run_for(5 * SECOND)?;
+        world.pause("n1", 9 * SECOND);
+        world.run_for(millis(8_500))?;
+        for (name, asleep) in [("n2", 14), ("n3", 16), ("n4", 30)] {
+            expect(world.has_said(name, "name: \"n1\", state: \"suspect\""), "n1 was suspected")?;
+            world.pause(name, asleep * SECOND);
+        }
+        world.run_for(45 * SECOND)?;
+        let nobody = |name: &&str| !is_called_dead(&world, name, "n1");
+        expect(["n2", "n3", "n4", "n5"].iter().all(nobody), "and not called dead")?;
+        world.rest()?;
+    }
+    Ok(())
 }
 
 /// Two nodes and two others do not hear each other until each side calls the other dead. When they meet again, they

@@ -1,5 +1,7 @@
 //! What a core asks for, performed; and what must be looked at after every call into one.
 
+use std::time::Duration;
+
 use trellis_node::core::{Effect, Notice, Phase};
 use trellis_wal::Lsn;
 
@@ -168,7 +170,19 @@ impl World {
             up: self.hosts.iter().filter(are_up).map(|host| host.name.to_owned()).collect(),
             silence: heard.map(|heard| now.saturating_duration_since(heard)),
             dead_after: self.plan.limits.swim.dead_after,
+            at_hand: self.at_hand(host, member),
         }
+    }
+
+    /// For how long the process of a member has run, awake, with everybody within everybody's reach.
+    fn at_hand(&self, observer: u8, member: &str) -> Duration {
+        let of_the_name = self.hosts.iter().filter(|host| host.name == member && !host.is_retired);
+        let times = of_the_name.filter(|host| host.is_in_good_standing()).filter_map(|host| {
+            let started_at = host.process.as_ref()?.started_at;
+            let since = started_at.max(host.paused_until).max(self.network.rough_at);
+            Some(Duration::from_micros(self.now.saturating_sub(since)))
+        });
+        times.min().filter(|_| self.host(observer).is_in_good_standing()).unwrap_or_default()
     }
 
     fn arm_timer(&mut self, host: u8) {

@@ -332,6 +332,12 @@ impl World {
         }
     }
 
+    /// Lets a process do nothing for some time.
+    pub fn pause(&mut self, name: &str, time: Duration) {
+        let (host, now) = (self.index_of(name), self.now);
+        self.host_mut(host).paused_until = now + time.as_micros() as Micros;
+    }
+
     /// What the network does from here on.
     pub fn set_weather(&mut self, weather: Weather) {
         self.network.weather = weather;
