@@ -19,7 +19,7 @@ fn a_log_in_a_full_file_system_in_memory_goes_on_when_it_grows() {
 
 #[test]
 fn a_log_on_a_full_ext4_goes_on_when_something_else_is_removed() {
-    match Mount::ext4(4 * MEGABYTES, "extent", "defaults") {
+    match Mount::ext4(4 * MEGABYTES, "extent") {
         Ok(mount) => {
             let other = mount.path().join("other");
             fs::write(&other, vec![1; (MEGABYTES << 20) as usize]).unwrap();

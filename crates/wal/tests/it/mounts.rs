@@ -9,20 +9,18 @@ use tempfile::TempDir;
 /// A mounted file system. It is unmounted in the end.
 pub(crate) struct Mount {
     home: TempDir,
-    options: String,
     is_mounted: bool,
 }
 
 impl Mount {
-    /// Makes an ext4 of its own in a file, with these features on (`x`) and off (`^x`), and mounts it so.
+    /// Makes an ext4 of its own in a file, with these features on (`x`) and off (`^x`).
     ///
     /// # Errors
     ///
     /// Why this machine cannot: it takes root, loop devices and the tools of ext4.
-    pub(crate) fn ext4(megabytes: u64, features: &str, options: &str) -> Result<Self, String> {
-        let options = format!("loop,{options}");
-        let home = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut mount = Self { home, options, is_mounted: false };
+    pub(crate) fn ext4(megabytes: u64, features: &str) -> Result<Self, String> {
+        let mut mount =
+            Self { home: tempfile::tempdir().map_err(|error| error.to_string())?, is_mounted: false };
         let image = mount.image();
         let file = fs::File::create(&image).map_err(|error| error.to_string())?;
         file.set_len(megabytes << 20).map_err(|error| error.to_string())?;
@@ -40,8 +38,8 @@ impl Mount {
     ///
     /// Why this machine cannot: it takes root.
     pub(crate) fn tmpfs(bytes: u64) -> Result<Self, String> {
-        let home = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut mount = Self { home, options: String::new(), is_mounted: false };
+        let mut mount =
+            Self { home: tempfile::tempdir().map_err(|error| error.to_string())?, is_mounted: false };
         fs::create_dir(mount.path()).map_err(|error| error.to_string())?;
         let point = mount.path();
         run("mount", &["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs", text(&point)])?;
@@ -77,7 +75,7 @@ impl Mount {
 
     fn mount(&mut self) -> Result<(), String> {
         fs::create_dir_all(self.path()).map_err(|error| error.to_string())?;
-        run("mount", &["-o", &self.options, text(&self.image()), text(&self.path())])?;
+        run("mount", &["-o", "loop", text(&self.image()), text(&self.path())])?;
         self.is_mounted = true;
         Ok(())
     }
