@@ -10,6 +10,8 @@ use trellis_swim::{Config, State};
 use crate::cluster::{Cluster, SECOND};
 use crate::record::What;
 
+#[path = "simulation/agenda.rs"]
+mod agenda;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "simulation/cluster.rs"]
 mod cluster;

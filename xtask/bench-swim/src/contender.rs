@@ -110,6 +110,3 @@ impl Start {
         SmallRng::seed_from_u64(self.seed ^ (self.count as u64) << 32)
     }
 }
-
-/// A call of a member's code that takes longer was interrupted by another process.
-pub(crate) const PREEMPTED: Duration = Duration::from_millis(1);

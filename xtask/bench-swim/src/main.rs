@@ -5,6 +5,8 @@
 //! between members of ours travel over a stream that repeats what is lost, as their host is told to do it; the others
 //! send datagrams only.
 
+#[path = "../../../crates/swim/tests/simulation/agenda.rs"]
+mod agenda;
 #[allow(dead_code, reason = "the tests of the crate use the rest")]
 #[path = "../../../crates/swim/tests/simulation/cluster.rs"]
 mod cluster;

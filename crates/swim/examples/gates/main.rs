@@ -8,6 +8,8 @@
 //! The quick form takes less than a minute; `--full` adds clusters of 1,000 members and more runs of each. The gate
 //! `accuracy` goes on for as long as it is told: `--first-seed` gives it runs that were not seen yet.
 
+#[path = "../../tests/simulation/agenda.rs"]
+mod agenda;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/simulation/cluster.rs"]
 mod cluster;

@@ -33,7 +33,7 @@ impl<I: MemberId> Swim<I> {
     }
 
     /// Every other turn is the successor's, so that each member is asked by its predecessor every two intervals, and
-    /// a crash is noticed within three. By chance alone nobody asks it in six of them once in 150 crashes. The turns
+    /// a crash is noticed within three. By chance alone nobody asks it in five of them once in 150 crashes. The turns
     /// between are drawn: a predecessor may be slow, or gone itself.
     fn next_target(&mut self) -> Option<Slot> {
         let probes = &self.probes;

@@ -1,18 +1,19 @@
-//! A seeded cluster of real members in virtual time: a discrete-event simulation, one thread, no sleep, no clock.
+//! A seeded cluster of real members in virtual time: a discrete-event simulation, one thread, no sleep, no clock
+//! but to measure what the members' own code takes.
 //!
 //! One seed decides everything, so one seed gives one trace.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use trellis_swim::{Config, Handled, Link, Local, Output, Swim, TransmitId, TransmitKind};
 
+use crate::agenda::Agenda;
 use crate::name::{Name, addr_of, number_of};
 use crate::network::Network;
-use crate::node::{Content, Item, Node, Packet, What, fold, name_of, of_a_later_version};
+use crate::node::{Content, Node, Packet, What, fold, name_of, of_a_later_version};
 use crate::record::Record;
 use crate::tap::{Call, Tap};
 
@@ -40,8 +41,7 @@ pub(crate) struct Cluster {
     pub(crate) trace: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) by_addr: BTreeMap<u32, usize>,
-    agenda: BinaryHeap<Reverse<Item>>,
-    scheduled: u64,
+    agenda: Agenda<What>,
     start: Instant,
     pub(crate) elapsed: u64,
     rng: SmallRng,
@@ -74,8 +74,7 @@ impl Cluster {
             trace: 0xcbf2_9ce4_8422_2325,
             nodes: Vec::new(),
             by_addr: BTreeMap::new(),
-            agenda: BinaryHeap::new(),
-            scheduled: 0,
+            agenda: Agenda::new(),
             start: Instant::now(),
             elapsed: 0,
             rng: SmallRng::seed_from_u64(seed),
@@ -193,7 +192,7 @@ impl Cluster {
         let until = self.elapsed + micros(span);
         self.nodes[index].paused_until = self.nodes[index].paused_until.max(until);
         self.nodes[index].wake_at = None;
-        self.schedule(until, What::Resume(index));
+        self.agenda.enter(until, What::Resume(index));
         self.reschedule(index);
     }
 
@@ -267,11 +266,8 @@ impl Cluster {
     }
 
     fn step(&mut self, end: u64) -> bool {
-        if self.agenda.peek().is_none_or(|Reverse(item)| item.at > end) {
+        let Some((at, what)) = self.agenda.next_until(end) else {
             self.elapsed = end;
-            return false;
-        }
-        let Some(Reverse(Item { at, what, .. })) = self.agenda.pop() else {
             return false;
         };
         self.elapsed = self.elapsed.max(at);
@@ -314,7 +310,7 @@ impl Cluster {
         let node = &mut self.nodes[packet.to];
         if node.slow_by > 0 {
             let at = self.elapsed + self.rng.random_range(0..node.slow_by);
-            self.schedule(at, What::Handle(packet));
+            self.agenda.enter(at, What::Handle(packet));
         } else {
             self.deliver(packet);
         }
@@ -430,13 +426,8 @@ impl Cluster {
         }
         for delay in self.network.carry(from, to, is_reliable, &mut self.rng).into_iter().flatten() {
             let packet = Packet { from, to, content: content.clone() };
-            self.schedule(self.elapsed + delay, What::Arrive(packet));
+            self.agenda.enter(self.elapsed + delay, What::Arrive(packet));
         }
-    }
-
-    fn schedule(&mut self, at: u64, what: What) {
-        self.scheduled += 1;
-        self.agenda.push(Reverse(Item { at, order: self.scheduled, what }));
     }
 
     /// Awaits the moment that the member wants to be woken at.
@@ -453,7 +444,7 @@ impl Cluster {
             node.wake_at = Some(at);
             node.wake_generation += 1;
             let generation = node.wake_generation;
-            self.schedule(at, What::Wake { index, generation });
+            self.agenda.enter(at, What::Wake { index, generation });
         }
     }
 

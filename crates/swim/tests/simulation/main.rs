@@ -1,5 +1,6 @@
 //! Clusters of the shipped state machine over a network that loses, repeats, delays and cuts.
 
+mod agenda;
 mod cluster;
 mod name;
 mod network;

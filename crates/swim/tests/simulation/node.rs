@@ -1,6 +1,5 @@
 //! One simulated process, and what the cluster's agenda is made of.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
 use trellis_swim::{Member, RequestId, Swim, TransmitId, TransmitKind};
@@ -84,13 +83,7 @@ pub(crate) enum Content {
     Closed,
 }
 
-/// Something that happens at a moment; of what happens at one, what was scheduled first comes first.
-pub(crate) struct Item {
-    pub(crate) at: u64,
-    pub(crate) order: u64,
-    pub(crate) what: What,
-}
-
+/// Something that happens at a moment.
 pub(crate) enum What {
     /// The member wanted to be woken, unless it has changed its mind.
     Wake { index: usize, generation: u64 },
@@ -100,26 +93,6 @@ pub(crate) enum What {
     Arrive(Packet),
     /// The receiver looks at it.
     Handle(Packet),
-}
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Item {}
-
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Item {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 /// A flag, and a record in a state, that this version does not know.

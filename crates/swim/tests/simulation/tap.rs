@@ -113,4 +113,4 @@ impl Cluster {
 }
 
 /// Longer than any call takes: another process had the processor.
-const PREEMPTED: Duration = Duration::from_millis(1);
+pub(crate) const PREEMPTED: Duration = Duration::from_millis(1);

@@ -1,7 +1,6 @@
 //! foca: a state machine that calls its host back, and hands it every timer.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -13,8 +12,10 @@ use rand_10::SeedableRng as _;
 use rand_10::rngs::SmallRng as OwnRng;
 use serde::{Deserialize, Serialize};
 
-use crate::contender::{Contender, Kind, Load, PREEMPTED, Renewals, Seen, Sight, Start};
+use crate::agenda::Agenda;
+use crate::contender::{Contender, Kind, Load, Renewals, Seen, Sight, Start};
 use crate::network::Network;
+use crate::tap::PREEMPTED;
 
 pub(super) const LAN: Kind = Kind {
     name: "foca 2.0.0",
@@ -67,8 +68,7 @@ struct FocaCluster {
     config: Config,
     /// Those that run.
     nodes: Vec<Option<Process>>,
-    agenda: BinaryHeap<Reverse<Item>>,
-    scheduled: u64,
+    agenda: Agenda<What>,
     /// Microseconds.
     elapsed: u64,
     rng: SmallRng,
@@ -86,8 +86,7 @@ impl FocaCluster {
             network: start.network(),
             config: Config::new_lan(size),
             nodes: Vec::new(),
-            agenda: BinaryHeap::new(),
-            scheduled: 0,
+            agenda: Agenda::new(),
             elapsed: 0,
             rng: SmallRng::seed_from_u64(start.seed),
             asked: Asked::default(),
@@ -102,7 +101,7 @@ impl FocaCluster {
             cluster.nodes.resize_with(start.count, || None);
             for index in 0..start.count {
                 let at = index as u64 * 1_000_000 / start.count as u64;
-                cluster.schedule(at, What::Start(index));
+                cluster.agenda.enter(at, What::Start(index));
             }
             cluster.run_for(Duration::from_secs(1));
         }
@@ -115,7 +114,7 @@ impl FocaCluster {
             let process = self.process(index);
             self.nodes.push(Some(process));
             let at = self.rng.random_range(0..1_000_000);
-            self.schedule(at, What::Learn(index));
+            self.agenda.enter(at, What::Learn(index));
         }
     }
 
@@ -125,11 +124,8 @@ impl FocaCluster {
     }
 
     fn step(&mut self, end: u64) -> bool {
-        if self.agenda.peek().is_none_or(|Reverse(item)| item.at > end) {
+        let Some((at, what)) = self.agenda.next_until(end) else {
             self.elapsed = end;
-            return false;
-        }
-        let Some(Reverse(Item { at, what, .. })) = self.agenda.pop() else {
             return false;
         };
         self.elapsed = at;
@@ -164,7 +160,7 @@ impl FocaCluster {
             self.act(index, |process, asked| {
                 let _ = process.announce(Id::new(0), asked);
             });
-            self.schedule(self.elapsed + 1_000_000, What::Announce(index));
+            self.agenda.enter(self.elapsed + 1_000_000, What::Announce(index));
         }
     }
 
@@ -187,7 +183,7 @@ impl FocaCluster {
             self.load.messages += 1;
             self.load.bytes += bytes.len() as u64;
             for delay in self.network.carry(index, to, false, &mut self.rng).into_iter().flatten() {
-                self.schedule(self.elapsed + delay, What::Arrive { to, bytes: bytes.into() });
+                self.agenda.enter(self.elapsed + delay, What::Arrive { to, bytes: bytes.into() });
             }
         }
         asked.bytes.clear();
@@ -197,7 +193,7 @@ impl FocaCluster {
                 self.see(index, member_id, Sight::Suspected);
             }
             let at = self.elapsed + after.as_micros() as u64;
-            self.schedule(at, What::Timer { index, timer });
+            self.agenda.enter(at, What::Timer { index, timer });
         }
         for notice in asked.notices.drain(..) {
             match notice {
@@ -218,11 +214,6 @@ impl FocaCluster {
 
     fn see(&mut self, observer: usize, id: &Id, what: Sight) {
         self.seen.push(Seen { at: self.elapsed(), observer, subject: id.index(), what });
-    }
-
-    fn schedule(&mut self, at: u64, what: What) {
-        self.scheduled += 1;
-        self.agenda.push(Reverse(Item { at, order: self.scheduled, what }));
     }
 }
 
@@ -302,39 +293,12 @@ impl Runtime<Id> for Asked {
     }
 }
 
-/// Of what happens at one moment, what was scheduled first comes first.
-struct Item {
-    at: u64,
-    order: u64,
-    what: What,
-}
-
 enum What {
     Arrive { to: usize, bytes: Box<[u8]> },
     Timer { index: usize, timer: Timer<Id> },
     Learn(usize),
     Start(usize),
     Announce(usize),
-}
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Item {}
-
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Item {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 #[cfg(test)]
